@@ -1,0 +1,46 @@
+# Everything a user needs, by name; each target makes the environment first, when it is missing.
+PYTHON ?= $(or $(shell command -v python3.11),python3)
+VENV := .venv
+READY := $(VENV)/.ready
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+# No usage statistics, no update checks: the project works without a network once it is installed.
+export DVC_NO_ANALYTICS := 1
+export MLFLOW_DISABLE_TELEMETRY := true
+
+.DEFAULT_GOAL := help
+.PHONY: help env repro test check mlflow clean
+
+help:  ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+env: $(READY)  ## Make the environment in .venv (the other targets do this by themselves)
+
+# Made anew only when what it is made from changes; the marker is written last.
+$(READY): requirements.txt pyproject.toml
+	@echo "making the environment in $(VENV) with $(PYTHON); this takes some minutes the first time"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+	  { echo "error: $(PYTHON) is not Python 3.11 or newer: install it, or name another with make PYTHON=..." >&2; exit 1; }
+	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	@$(VENV)/bin/python -m pip install --disable-pip-version-check --progress-bar on -r requirements.txt
+	@$(VENV)/bin/python -m pip install --disable-pip-version-check --quiet --no-deps -e .
+	@touch $@
+
+repro: $(READY)  ## Run the whole study to reports/index.html
+	@echo "running the study: dvc repro"
+	@dvc repro
+	@echo "the report is reports/index.html"
+
+test: $(READY)  ## Run the whole test suite
+	@echo "running the tests: pytest"
+	@python -m pytest
+
+check: $(READY)  ## Check style and formatting (ruff)
+	@ruff check . && ruff format --check .
+
+mlflow: $(READY)  ## Browse the runs on http://127.0.0.1:5000
+	@test -e mlflow.db || { echo "error: there are no runs yet: make repro first" >&2; exit 1; }
+	@MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --host 127.0.0.1 --port $(or $(PORT),5000) --workers 1 \
+	  --backend-store-uri sqlite:///$(CURDIR)/mlflow.db
+
+clean:  ## Remove the environment and every generated file (DVC's cache stays)
+	rm -rf $(VENV) data scratch mlruns mlflow.db*

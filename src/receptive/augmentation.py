@@ -1,0 +1,86 @@
+"""Random crops and flips of whole batches on tensors, on whatever device they lie.
+
+The crop of KS 3.1 (He et al., Szegedy et al.): an area share and an aspect ratio are drawn, the box
+is resized to the whole image. Where a drawn box does not fit, it is drawn again, ten times, as
+torchvision does; after that the whole image is taken.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+_TRIES = 10
+
+
+def random_boxes(
+    images: int,
+    size: tuple[int, int],
+    area: tuple[float, float],
+    aspect: tuple[float, float],
+    generator: torch.Generator,
+) -> Tensor:
+    """Random boxes, image x (top, left, height, width) in px, float; each lies inside ``size`` (y, x).
+
+    The area's share is uniform in ``area``, the ratio width/height log-uniform in ``aspect``.
+    """
+    height, width = size
+    share = torch.empty(images, _TRIES).uniform_(*area, generator=generator)
+    ratio = torch.empty(images, _TRIES).uniform_(*(math.log(a) for a in aspect), generator=generator).exp()
+    w = (height * width * share * ratio).sqrt().round()
+    h = (height * width * share / ratio).sqrt().round()
+    fits = (w >= 1) & (w <= width) & (h >= 1) & (h <= height)
+    first = fits.int().argmax(1, keepdim=True)
+    any_fits = fits.any(1)
+    w = torch.where(any_fits, w.gather(1, first)[:, 0], torch.tensor(float(width)))
+    h = torch.where(any_fits, h.gather(1, first)[:, 0], torch.tensor(float(height)))
+    places = torch.rand(images, 2, generator=generator)
+    top = (places[:, 0] * (height - h + 1)).floor()
+    left = (places[:, 1] * (width - w + 1)).floor()
+    return torch.stack([top, left, h, w], 1)
+
+
+def resized_crops(pixels: Tensor, boxes: Tensor, flip: Tensor) -> Tensor:
+    """Each image's box, resized to the image's own size (bilinear), mirrored where ``flip`` is True.
+
+    A box is never larger than the image, so nothing is scaled down and nothing aliases.
+
+    Args:
+        pixels: image x channel x y x x.
+        boxes: image x (top, left, height, width), px.
+        flip: image, bool.
+    """
+    images, _, height, width = pixels.shape
+    top, left, h, w = boxes.to(pixels.device, pixels.dtype).unbind(1)
+    mirror = 1 - 2 * flip.to(pixels.device, pixels.dtype)
+    theta = torch.zeros(images, 2, 3, dtype=pixels.dtype, device=pixels.device)
+    theta[:, 0, 0] = mirror * w / width
+    theta[:, 1, 1] = h / height
+    theta[:, 0, 2] = (2 * left + w) / width - 1
+    theta[:, 1, 2] = (2 * top + h) / height - 1
+    grid = F.affine_grid(theta, list(pixels.shape), align_corners=False)
+    return F.grid_sample(pixels, grid, mode="bilinear", padding_mode="border", align_corners=False)
+
+
+def augment(
+    pixels: Tensor,
+    generator: torch.Generator,
+    area: tuple[float, float] | None,
+    aspect: tuple[float, float] = (3 / 4, 4 / 3),
+    flip: bool = True,
+) -> Tensor:
+    """A random resized crop (none where ``area`` is None) and a mirror image with probability 1/2.
+
+    Shapes: image x channel x y x x in and out.
+    """
+    images = len(pixels)
+    mirrored = (
+        torch.rand(images, generator=generator) < 0.5 if flip else torch.zeros(images, dtype=torch.bool)
+    )
+    if area is None:
+        if not flip:
+            return pixels
+        return torch.where(mirrored.to(pixels.device)[:, None, None, None], pixels.flip(3), pixels)
+    boxes = random_boxes(images, tuple(pixels.shape[2:]), area, aspect, generator)
+    return resized_crops(pixels, boxes, mirrored)

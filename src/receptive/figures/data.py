@@ -1,0 +1,28 @@
+"""What the networks are shown."""
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from receptive.figures.style import figure, show
+
+
+def samples(images: np.ndarray, names: list[str], masks: np.ndarray | None) -> Figure:
+    """Some images with their class names; the subject, where it is known, is outlined.
+
+    Args:
+        images: uint8, image x y x x x channel; masks: bool, image x y x x.
+    """
+    columns = 10
+    rows = -(-len(images) // columns)
+    fig = figure(1.15 * columns, 1.35 * rows)
+    grid = fig.subplots(rows, columns, squeeze=False).ravel()
+    for i, axes in enumerate(grid):
+        if i >= len(images):
+            axes.axis("off")
+            continue
+        show(axes, images[i])
+        axes.set_title(names[i], fontsize=8, pad=2)
+        if masks is not None:
+            axes.contour(masks[i], levels=[0.5], colors="white", linewidths=1.6)
+            axes.contour(masks[i], levels=[0.5], colors="black", linewidths=0.6)
+    return fig

@@ -1,0 +1,150 @@
+"""Preferred stimuli as pictures (KS figures 4 to 7; YU figure 7 without the deconvolutions)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from receptive.figures.style import OUTSIDE, as_colour, figure, say, show, signed, stretched
+
+_TILE_PX = 72  # a patch is enlarged by a whole number to about this side
+
+
+@dataclass(frozen=True)
+class UnitStimuli:
+    """What is known of one unit's preferred stimuli.
+
+    Attributes:
+        title: "max pool, 11 px".
+        patches: uint8, rank x y x x x channel, best first; boxes: rank x (top, left, bottom, right), px.
+        image_size: side of the images in px.
+        mean: y x x x channel in [0, 1], NaN where no patch covers; None where the unit was never positive.
+        mean_of: what the mean is of: "interior positions, N = 1234".
+        dead: never active on any validation image.
+    """
+
+    title: str
+    patches: np.ndarray
+    boxes: np.ndarray
+    image_size: int
+    mean: np.ndarray | None
+    mean_of: str
+    dead: bool
+
+
+def top_patches(unit_title: str, layers: list[UnitStimuli]) -> Figure:
+    """The top 16 patches of one channel, a panel of 4 x 4 a layer (KS figures 4 and 6).
+
+    What lies outside the image is chequered.
+    """
+    fig = figure(3.4 * len(layers), 3.9)
+    for axes, unit in zip(np.atleast_1d(fig.subplots(1, len(layers))), layers, strict=True):
+        axes.set_title(unit.title, fontsize=11)
+        if unit.dead:
+            say(axes, "dead channel:\nnever active on a\nvalidation image")
+        else:
+            show(axes, mosaic(_tiles(unit, 16), 4))
+    fig.suptitle(unit_title, fontsize=12)
+    return fig
+
+
+def mean_stimuli(unit_title: str, first_filter: np.ndarray, layers: list[UnitStimuli]) -> Figure:
+    """The first filter of a channel and its mean preferred stimuli (KS figures 5 and 7).
+
+    Args:
+        first_filter: y x x x channel, the first convolution's weights.
+    """
+    fig = figure(3.0 * (1 + len(layers)), 3.6)
+    axes = fig.subplots(1, 1 + len(layers))
+    axes[0].set_title(f"first filter, {len(first_filter)} px", fontsize=11)
+    show(axes[0], signed(first_filter))
+    for place, unit in zip(axes[1:], layers, strict=True):
+        place.set_title(unit.title, fontsize=11)
+        if unit.mean is None:
+            say(place, "never positive:\nno mean stimulus")
+        else:
+            show(place, np.nan_to_num(stretched(unit.mean), nan=0.5))
+        place.set_xlabel(unit.mean_of, fontsize=8)
+    fig.suptitle(unit_title, fontsize=12)
+    return fig
+
+
+def overview(title: str, units: list[tuple[str, UnitStimuli]], columns: int = 12) -> Figure:
+    """Mean stimulus and top patches of several units, one row each."""
+    fig = figure(0.86 * (columns + 2.2), 0.86 * len(units) + 0.7)
+    grid = fig.subplots(len(units), 2, width_ratios=[1, columns], squeeze=False)
+    for (mean_axes, axes), (name, unit) in zip(grid, units, strict=True):
+        mean_axes.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9)
+        if unit.dead:
+            say(mean_axes, "dead")
+            say(axes, "dead channel: never active on a validation image")
+            axes.set_aspect("auto")
+            continue
+        if unit.mean is None:
+            say(mean_axes, "none")
+        else:
+            show(mean_axes, np.nan_to_num(stretched(unit.mean), nan=0.5))
+        show(axes, mosaic(_tiles(unit, columns), columns))
+        axes.set_anchor("W")
+    grid[0][0].set_title("mean", fontsize=9)
+    grid[0][1].set_title("preferred patches, best first", fontsize=9, loc="left")
+    fig.suptitle(title, fontsize=12)
+    return fig
+
+
+def first_filters(filters: dict[str, np.ndarray], most: int = 32) -> Figure:
+    """The first ``most`` filters of each network's first convolution, each scaled by itself.
+
+    Args:
+        filters: network to weights, unit x y x x x channel.
+    """
+    columns = 16
+    rows = [-(-min(len(w), most) // columns) for w in filters.values()]
+    fig = figure(11, 0.72 * sum(rows) + 0.45 * len(rows))
+    grid = fig.subplots(len(rows), 1, height_ratios=rows, squeeze=False)[:, 0]
+    for axes, (network, weights) in zip(grid, filters.items(), strict=True):
+        tiles = np.stack([_enlarged((255 * as_colour(signed(w))).round().astype(np.uint8)) for w in weights[:most]])
+        show(axes, mosaic(tiles, columns))
+        axes.set_anchor("W")
+        axes.set_title(f"{network}: {weights.shape[1]} x {weights.shape[2]} px", fontsize=10, loc="left")
+    return fig
+
+
+def mosaic(tiles: np.ndarray, columns: int, gap: int = 4) -> np.ndarray:
+    """Tiles in rows of ``columns`` with white gaps.
+
+    Args:
+        tiles: uint8, tile x y x x x 3.
+    """
+    count, height, width, channels = tiles.shape
+    rows = -(-count // columns)
+    canvas = np.full((rows * (height + gap) - gap, columns * (width + gap) - gap, channels), 255, np.uint8)
+    for i, tile in enumerate(tiles):
+        y, x = (i // columns) * (height + gap), (i % columns) * (width + gap)
+        canvas[y : y + height, x : x + width] = tile
+    return canvas
+
+
+def _tiles(unit: UnitStimuli, most: int) -> np.ndarray:
+    return np.stack(
+        [
+            _mark_outside(_enlarged(as_colour(patch)), box, unit.image_size, len(patch))
+            for patch, box in zip(unit.patches[:most], unit.boxes[:most], strict=True)
+        ]
+    )
+
+
+def _enlarged(picture: np.ndarray) -> np.ndarray:
+    factor = max(1, round(_TILE_PX / len(picture)))
+    return picture.repeat(factor, 0).repeat(factor, 1)
+
+
+def _mark_outside(tile: np.ndarray, box: np.ndarray, image_size: int, side: int) -> np.ndarray:
+    """The tile with everything outside the image chequered."""
+    factor = len(tile) // side
+    top, left = box[0], box[1]
+    y, x = (np.arange(n) for n in tile.shape[:2])
+    inside_y = (top + y // factor >= 0) & (top + y // factor < image_size)
+    inside_x = (left + x // factor >= 0) & (left + x // factor < image_size)
+    chequer = ((y[:, None] // 6 + x[None, :] // 6) % 2)[..., None]
+    return np.where((inside_y[:, None] & inside_x[None, :])[..., None], tile, np.where(chequer, *OUTSIDE))

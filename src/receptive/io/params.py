@@ -1,0 +1,201 @@
+"""params.yaml, validated: the one place that says which parameters there are and what they may be."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, ValidationError, model_validator
+
+from receptive import datasets, networks
+from receptive.errors import ReceptiveError
+from receptive.recipe import Name, Positive, Recipe, Section
+
+Count = Annotated[int, Field(ge=1)]
+
+
+class Data(Section):
+    """Which prepared set each kind of data is."""
+
+    natural: Name
+    digits: Name
+    five: Annotated[list[Name], Field(min_length=5, max_length=5)]
+    """Names of the five classes of the natural set that FiveCNN learns (TG 4.1)."""
+
+
+class Collages(Section):
+    """Section ``prepare.collages``; ``datasets.collages.generate`` says what they mean."""
+
+    size: Annotated[int, Field(ge=32, le=256)]
+    train_images: Count
+    validation_images: Count
+    classes: Annotated[list[Name], Field(min_length=2)]
+    leaves: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=2, max_length=2)]
+
+
+class Digits(Section):
+    """Section ``prepare.digits``."""
+
+    validation_images: Annotated[int, Field(ge=10, le=4990)]
+
+
+class Prepare(Section):
+    """One section a data set that can be prepared."""
+
+    collages: Collages | None = None
+    digits: Digits | None = None
+
+
+class Extract(Section):
+    top: Count
+    """Responses kept for every unit."""
+    hits_per_image: Annotated[int, Field(ge=0)]
+    """Most hits that one image may have among them; 0 is no limit."""
+    batch_size: Count
+
+
+class Mine(Section):
+    largest_field: Positive
+    """Layers whose receptive field is at most this many times the image's side are mined."""
+    batch_size: Count
+
+
+class Report(Section):
+    channels: dict[Name, Annotated[int, Field(ge=0)]]
+    """The channel of the detailed figures (KS 4 to 7), for each network that has them."""
+    overview_channels: Count
+    """Channels on the overview sheets, from channel 0 on."""
+
+
+class Track(Section):
+    live: bool
+    """Log training to MLflow epoch by epoch instead of once at the end."""
+
+
+class Params(Section):
+    """The whole of params.yaml."""
+
+    model: Name
+    models: Annotated[list[Name], Field(min_length=1)]
+    dataset: Name
+    datasets: Annotated[list[Name], Field(min_length=1)]
+    profile: Name
+    seed: Annotated[int, Field(ge=0)]
+    device: Name
+    data: Data
+    prepare: Prepare
+    train: dict[Name, Recipe]
+    extract: Extract
+    mine: Mine
+    report: Report
+    track: Track
+
+    @model_validator(mode="after")
+    def _consistent(self):
+        for name in self.models:
+            networks.check_name(name)
+            if name not in self.train:
+                raise ValueError(f"train: network '{name}' of models has no section train.{name}")
+        if len(set(self.models)) < len(self.models):
+            raise ValueError("models: a network is listed twice")
+        for name in self.datasets:
+            datasets.check_name(name)
+            if getattr(self.prepare, name, None) is None:
+                raise ValueError(f"prepare: data set '{name}' of datasets has no section prepare.{name}")
+        for kind in ("natural", "digits"):
+            if getattr(self.data, kind) not in self.datasets:
+                raise ValueError(f"data.{kind}: '{getattr(self.data, kind)}' is not one of datasets")
+        for name in self.report.channels:
+            networks.check_name(name)
+        return self
+
+    def recipe(self, network: str) -> Recipe:
+        """The section of one network.
+
+        Raises:
+            ReceptiveError: there is no such network, or it has no section.
+        """
+        networks.check_name(network)
+        if network not in self.train:
+            raise ReceptiveError(
+                f"params.yaml has no section train.{network}: add one, or choose from {', '.join(self.train)}"
+            )
+        return self.train[network]
+
+    def preparation(self, dataset: str) -> dict:
+        """The section of one data set, as ``datasets.load`` takes it.
+
+        Raises:
+            ReceptiveError: there is no such data set, or it has no section.
+        """
+        datasets.check_name(dataset)
+        section = getattr(self.prepare, dataset, None)
+        if section is None:
+            raise ReceptiveError(f"params.yaml has no section prepare.{dataset}: add one")
+        return section.model_dump()
+
+    def dataset_of(self, network: str) -> str:
+        """Name of the prepared set that the network's images come from."""
+        return self.data.digits if self.recipe(network).data == "digits" else self.data.natural
+
+    def classes_of(self, network: str) -> list[str] | None:
+        """The classes that the network learns; None where it learns all of its set."""
+        return list(self.data.five) if self.recipe(network).data == "five" else None
+
+
+def load_params(path: Path = Path("params.yaml")) -> Params:
+    """The validated parameters of this project folder.
+
+    Raises:
+        ReceptiveError: the file is missing or no YAML, or a parameter is unknown, missing or
+            impossible; the line names every such parameter.
+    """
+    from ruamel.yaml import YAML, YAMLError
+
+    try:
+        values = YAML(typ="safe").load(Path(path).read_text())
+    except FileNotFoundError:
+        raise ReceptiveError(
+            f"{path} is missing: run this in the project's folder, or 'receptive compose' there"
+        ) from None
+    except YAMLError as error:
+        reason = " ".join(str(error).split())
+        raise ReceptiveError(
+            f"{path} is no valid YAML ({reason}): mend it, or run 'receptive compose'"
+        ) from None
+    try:
+        return Params.model_validate(values)
+    except ValidationError as error:
+        raise ReceptiveError(f"{path}: {'; '.join(_sentence(e) for e in error.errors())}") from None
+    except ReceptiveError as error:
+        raise ReceptiveError(f"{path}: {error}") from None
+
+
+def _sentence(error: dict) -> str:
+    where = ".".join(str(part) for part in error["loc"])
+    if error["type"] == "extra_forbidden":
+        return f"{where} is not a parameter: remove it"
+    if error["type"] == "missing":
+        return f"{where} is missing: add it, or run 'receptive compose'"
+    reason = error["msg"].removeprefix("Value error, ")
+    if error["type"] == "value_error":
+        return f"{where}: {reason}" if where else reason
+    return f"{where}: {reason[0].lower()}{reason[1:]}, not {error['input']!r}"
+
+
+def compose(folder: Path = Path(), overrides: tuple[str, ...] = ()) -> Path:
+    """Writes params.yaml from conf/, just as ``dvc exp run -S ...`` does.
+
+    Raises:
+        ReceptiveError: there is no conf/ here, or an override does not fit it.
+    """
+    from dvc.utils.hydra import compose_and_dump  # DVC's own code, so that the bytes agree
+
+    if not (folder / "conf" / "config.yaml").exists():
+        raise ReceptiveError("conf/config.yaml is missing: run this in the project's folder")
+    target = folder / "params.yaml"
+    try:
+        compose_and_dump(
+            target, str((folder / "conf").resolve()), None, "config", "hydra_plugins", list(overrides)
+        )
+    except Exception as error:  # Hydra raises a family of its own, wrapped by DVC
+        raise ReceptiveError(f"conf/ cannot be composed: {' '.join(str(error).split())}") from None
+    return target

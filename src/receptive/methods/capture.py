@@ -1,0 +1,123 @@
+"""Reads the responses of a network's layers while it runs, and leaves no trace of having done so."""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from receptive.errors import ReceptiveError
+
+
+class _Enough(Exception):
+    """Thrown out of the forward pass when the last wanted layer has been read."""
+
+
+def _clone(layer: str, response: Tensor) -> Tensor:
+    return response.detach().clone()
+
+
+@contextmanager
+def capture(
+    network: nn.Module,
+    layers: Iterable[str],
+    read: Callable[[str, Tensor], object] = _clone,
+    stop: bool = False,
+) -> Iterator[dict[str, object]]:
+    """Within the block, every forward pass leaves what ``read`` makes of each layer's output in the dict.
+
+    The hooks are gone after the block, also after an exception or an interrupt. The output is read
+    at once, before a later in-place operation can change it.
+
+    Parameters
+    ----------
+    network
+        Any module; its weights and mode are not touched.
+    layers
+        Names of submodules, as in ``network.named_modules()``.
+    read
+        Called with the layer's name and its output (image x unit x y x x, or image x unit); its result
+        is stored. The default stores a copy.
+    stop
+        End the forward pass when every layer has been read; the call of the network then returns
+        None instead of scores. Layers deeper than the last one cost nothing.
+
+    Raises
+    ------
+    ReceptiveError
+        If the network has no such layer.
+    """
+    layers = list(dict.fromkeys(layers))
+    modules = dict(network.named_modules())
+    for layer in layers:
+        if layer not in modules:
+            raise ReceptiveError(
+                f"the network has no layer '{layer}': 'receptive fields NETWORK' lists its layers"
+            )
+    responses: dict[str, object] = {}
+    read_now: set[str] = set()
+
+    def hook_for(layer: str):
+        def hook(module: nn.Module, inputs: tuple, output: Tensor) -> None:
+            responses[layer] = read(layer, output)
+            read_now.add(layer)
+            if stop and len(read_now) == len(layers):
+                read_now.clear()
+                raise _Enough
+
+        return hook
+
+    forward, own_forward = network.forward, network.__dict__.get("forward")
+    handles = [modules[layer].register_forward_hook(hook_for(layer)) for layer in layers]
+    if stop and layers:
+
+        def stopping(*args, **kwargs):
+            read_now.clear()
+            try:
+                return forward(*args, **kwargs)
+            except _Enough:
+                return None
+
+        network.forward = stopping
+    try:
+        yield responses
+    finally:
+        for handle in handles:
+            handle.remove()
+        if stop and layers:
+            del network.forward  # the class's method shows again
+            if own_forward is not None:
+                network.forward = own_forward
+
+
+@torch.no_grad()
+def responses_to(network: nn.Module, images: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
+    """The responses of ``layers`` to normalised images, running no deeper than needed.
+
+    Returns
+    -------
+    dict
+        Layer to image x unit x y x x (or image x unit), in the order of the forward pass.
+    """
+    with capture(network, layers, stop=True) as responses:
+        network(images)
+    return responses
+
+
+def for_inference(network: nn.Module) -> nn.Module:
+    """A copy in evaluation mode that computes the same responses faster.
+
+    Batch norms are folded into the convolutions before them (Jacob et al. 2018, equation 14) and the
+    memory format is channels-last; every other layer keeps its name. Networks that torch.fx
+    cannot trace are only copied.
+    """
+    import copy
+
+    from torch.fx.experimental.optimization import fuse
+
+    copied = copy.deepcopy(network).eval()
+    try:
+        copied = fuse(copied)
+    except Exception:  # tracing fails in many ways; the plain copy is right, only slower
+        copied = copy.deepcopy(network).eval()
+    return copied.to(memory_format=torch.channels_last)

@@ -1,0 +1,139 @@
+"""Preferred stimuli: the images and positions that excite a unit most (KS 3.3, figures 4 and 6; YU figure 7).
+
+All positions of all images are ranked by (-response, image, position), so ties have one answer, and the
+result is the same for any batch size, order of images, number of shards, or restart.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+_NOBODY = torch.iinfo(torch.int64).max
+
+
+@dataclass
+class TopResponses:
+    """The greatest responses of every unit of one layer, kept while images stream past.
+
+    Parameters
+    ----------
+    units, top
+        Number of units and of responses to keep for each.
+    hits_per_image
+        Most hits that one image may have among a unit's; 0 is no limit. The papers do not say; with
+        more than 1 the best hits are shifted near-copies of one another.
+    device
+        Where the responses lie.
+
+    Attributes
+    ----------
+    value, image, position
+        unit x top, best first. Where fewer were seen, ``value`` is -inf and ``image`` the greatest int64.
+    """
+
+    units: int
+    top: int
+    hits_per_image: int = 1
+    device: torch.device | str = "cpu"
+
+    def __post_init__(self):
+        shape = (self.units, self.top)
+        self.value = torch.full(shape, -torch.inf, device=self.device)
+        self.image = torch.full(shape, _NOBODY, device=self.device)
+        self.position = torch.zeros(shape, dtype=torch.int64, device=self.device)
+
+    def add(self, responses: Tensor, largest: Tensor, images: Tensor) -> None:
+        """Takes one batch in.
+
+        Only the maps whose greatest response can enter the list are looked at again.
+
+        Parameters
+        ----------
+        responses
+            image x unit x position.
+        largest
+            image x unit, the greatest over the positions.
+        images
+            The images' numbers, int64; no image may come twice.
+        """
+        worst, worst_image = self.value[:, -1], self.image[:, -1]
+        enters = (largest > worst) | ((largest == worst) & (images[:, None] < worst_image))
+        unit, row = enters.T.nonzero(as_tuple=True)
+        if len(unit) == 0:
+            return
+        maps = responses[row, unit]
+        hits = self._hits(maps.shape[1])
+        if hits == 1:
+            value = largest[row, unit][:, None]
+            # the first of equal positions: argmax promises no order among ties
+            places = torch.arange(maps.shape[1], device=maps.device)
+            position = torch.where(maps == value, places, maps.shape[1]).amin(1, keepdim=True)
+        else:
+            value, position = maps.sort(dim=1, descending=True, stable=True)
+            value, position = value[:, :hits], position[:, :hits]
+        self._insert(
+            unit.repeat_interleave(hits),
+            value.flatten(),
+            images[row].repeat_interleave(hits),
+            position.flatten(),
+        )
+
+    def merge(self, other: "TopResponses") -> None:
+        """Takes in what another pass over other images has kept."""
+        unit = torch.arange(self.units, device=self.value.device).repeat_interleave(other.top)
+        self._insert(unit, other.value.flatten(), other.image.flatten(), other.position.flatten())
+
+    def _hits(self, positions: int) -> int:
+        limit = min(positions, self.top)
+        return min(limit, self.hits_per_image) if self.hits_per_image else limit
+
+    def _insert(self, unit: Tensor, value: Tensor, image: Tensor, position: Tensor) -> None:
+        touched = torch.unique(unit)
+        old = self.top
+        unit = torch.cat([touched.repeat_interleave(old), unit])
+        value = torch.cat([self.value[touched].flatten(), value])
+        image = torch.cat([self.image[touched].flatten(), image])
+        position = torch.cat([self.position[touched].flatten(), position])
+        # stable sorts from the last key to the first give the lexicographic order
+        order = torch.arange(len(unit), device=unit.device)
+        for key, descending in ((position, False), (image, False), (value, True), (unit, False)):
+            order = order[key[order].sort(stable=True, descending=descending).indices]
+        unit, value, image, position = unit[order], value[order], image[order], position[order]
+        rank = torch.arange(len(unit), device=unit.device) - torch.searchsorted(unit, unit)
+        keep = rank < self.top
+        unit, rank = unit[keep], rank[keep]
+        self.value[unit, rank] = value[keep]
+        self.image[unit, rank] = image[keep]
+        self.position[unit, rank] = position[keep]
+
+
+def cut_patches(
+    images: np.ndarray, boxes: np.ndarray, side: tuple[int, int], outside: int = 128
+) -> np.ndarray:
+    """Receptive-field patches on canvases of the full size; what lies outside the image is ``outside``.
+
+    Parameters
+    ----------
+    images
+        uint8, patch x y x x x channel: the image of each patch.
+    boxes
+        patch x (top, left, bottom, right), half-open, in px; may leave the image.
+    side
+        Height and width of the boxes.
+
+    Returns
+    -------
+    uint8, patch x side y x side x x channel.
+    """
+    height, width = images.shape[1:3]
+    patches = np.full((len(images), *side, images.shape[3]), outside, np.uint8)
+    for patch, image, (top, left, bottom, right) in zip(patches, images, boxes, strict=True):
+        rows = slice(max(top, 0), min(bottom, height))
+        columns = slice(max(left, 0), min(right, width))
+        if rows.start < rows.stop and columns.start < columns.stop:
+            patch[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left] = image[
+                rows, columns
+            ]
+    return patches

@@ -1,0 +1,112 @@
+"""The networks by name.
+
+``build("resnet34", classes=10, width=0.5)`` gives the module alone; its input is normalised images
+(image x channel x y x x), its output the class scores before the softmax. Importing this package does
+not import torchvision; ``torchvision:<name>`` does, when such a network is asked for.
+"""
+
+import difflib
+import inspect
+from collections.abc import Callable
+from functools import partial
+
+from receptive.errors import ReceptiveError
+
+_DEPTHS = (18, 34, 50, 101, 152)
+STUDIED = ("resnet34", "plainnet34", "alexcnn", "vggcnn", "digitcnn", "fivecnn")
+TORCHVISION = "torchvision:"
+
+DESCRIPTIONS = {
+    "resnet34": "ResNet-34, basic blocks 3-4-6-3 (KS 2.1)",
+    "plainnet34": "ResNet-34 with every skip connection removed (KS 2.1)",
+    "alexcnn": "5 convolutions, 3 fully connected, no response normalisation (YU 3.1)",
+    "vggcnn": "VGG-16: 13 convolutions 3x3, 3 fully connected (YU 3.1)",
+    "digitcnn": "2 convolutions, 2 fully connected, for digits (TG 2.1)",
+    "fivecnn": "4 convolutions, 2 fully connected, for five classes (TG 4.1)",
+}
+
+
+def names() -> list[str]:
+    """Every network that can be built by its bare name: the six studied ones first."""
+    family = [f"{prefix}{depth}" for prefix in ("resnet", "plainnet") for depth in _DEPTHS]
+    return [*STUDIED, *(name for name in family if name not in STUDIED)]
+
+
+def default_image(name: str) -> tuple[int, int]:
+    """Side in px and channels of the images that the papers show to ``name``."""
+    return (28, 1) if name == "digitcnn" else (224, 3)
+
+
+def check_name(name: str) -> None:
+    """Raises ReceptiveError, naming what there is, when ``name`` is no network."""
+    if name.startswith(TORCHVISION) or name in names():
+        return
+    near = difflib.get_close_matches(name, names(), 1)
+    hint = f"did you mean {near[0]}? " if near else ""
+    raise ReceptiveError(
+        f"unknown network '{name}': {hint}choose one of {', '.join(names())}, or torchvision:<name>"
+    )
+
+
+def build(name: str, classes: int = 1000, image_size: int = 224, channels: int = 3, **options):
+    """The network ``name`` with fresh weights, as a torch module.
+
+    Args:
+        name: one of ``names()``, or ``torchvision:<name>``.
+        classes: number of scores.
+        image_size: side of the square images in px; the fully connected layers of the chains depend on it.
+        channels: input channels, 1 or 3.
+        **options: ``width`` (1.0 as published), and where the family has them ``batch_norm``,
+            ``dropout``, ``conv_stride``. Options at None keep the family's default.
+
+    Raises:
+        ReceptiveError: unknown network, an option that the network does not have, or images too small.
+    """
+    check_name(name)
+    options = {key: value for key, value in options.items() if value is not None}
+    if name.startswith(TORCHVISION):
+        return _build_torchvision(name.removeprefix(TORCHVISION), classes, options)
+    builder = _builder(name)
+    known = [p for p in inspect.signature(builder).parameters if p not in ("depth", "residual")]
+    for option in options:
+        if option not in known:
+            raise ReceptiveError(
+                f"{name} has no option '{option}': it takes "
+                + ", ".join(p for p in known if p not in ("classes", "channels", "image_size"))
+            )
+    size = {"image_size": image_size} if "image_size" in known else {}
+    return builder(classes=classes, channels=channels, **size, **options)
+
+
+def _builder(name: str) -> Callable:
+    """The constructor of a network of ours; only its own family is imported."""
+    if name == "alexcnn":
+        from receptive.networks.alexcnn import alexcnn
+
+        return alexcnn
+    if name == "vggcnn":
+        from receptive.networks.vggcnn import vggcnn
+
+        return vggcnn
+    if name in ("digitcnn", "fivecnn"):
+        from receptive.networks import smallnets
+
+        return getattr(smallnets, name)
+    from receptive.networks.resnet import ResNet
+
+    prefix = "resnet" if name.startswith("resnet") else "plainnet"
+    return partial(ResNet, int(name.removeprefix(prefix)), residual=prefix == "resnet")
+
+
+def _build_torchvision(name: str, classes: int, options: dict):
+    from receptive.networks.torchvision_loader import import_torchvision
+
+    models = import_torchvision().models
+    if name not in models.list_models(module=models):
+        near = difflib.get_close_matches(name, models.list_models(module=models), 1)
+        hint = f": did you mean {near[0]}?" if near else ""
+        raise ReceptiveError(f"torchvision has no classification network '{name}'{hint}")
+    if options:
+        raise ReceptiveError(f"torchvision:{name} takes no option '{next(iter(options))}'; leave it out")
+    extra = {"init_weights": True} if name in ("googlenet", "inception_v3") else {}
+    return models.get_model(name, weights=None, num_classes=classes, **extra)

@@ -1,0 +1,77 @@
+"""What is done to pixels before a network sees them.
+
+Every mode is one affine map per pixel, ``matrix @ (pixel - shift)``, kept beside the weights:
+
+- ``standardise``: per channel to mean 0 and standard deviation 1 (the reading of KS "whiten with the channels");
+- ``whiten``: 3x3 decorrelation of the channels by ZCA, the literal reading of the same sentence;
+- ``subtract_mean_image``: minus the training set's mean image (YU 3.1), over one common standard deviation,
+  since pixels are in [0, 1] here and were in [0, 255] there;
+- ``scale``: pixels in [0, 1] as they are (TG 2.1).
+"""
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+MODES = ("standardise", "whiten", "subtract_mean_image", "scale")
+
+
+class Normalisation(nn.Module):
+    """``matrix @ (pixel - shift)`` for every pixel; pixels in [0, 1].
+
+    Shapes: image x channel x y x x in and out; shift (channel x 1 x 1) or the mean image
+    (channel x y x x); matrix (channel x channel).
+    """
+
+    def __init__(self, shift: Tensor, matrix: Tensor):
+        super().__init__()
+        self.register_buffer("shift", shift.float())
+        self.register_buffer("matrix", matrix.float())
+        diagonal = torch.diagonal(self.matrix)
+        self.per_channel = bool(torch.equal(torch.diag(diagonal), self.matrix))
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Normalised images of pixels in [0, 1]."""
+        centred = pixels - self.shift
+        if self.per_channel:
+            return centred * torch.diagonal(self.matrix)[:, None, None]
+        return torch.einsum("dc,nchw->ndhw", self.matrix, centred)
+
+    def inverse(self, normalised: Tensor) -> Tensor:
+        """Pixels of normalised images; they leave [0, 1] where no real image lies."""
+        return torch.einsum("dc,nchw->ndhw", torch.linalg.inv(self.matrix), normalised) + self.shift
+
+    @classmethod
+    def fit(
+        cls, mode: str, mean: np.ndarray, std: np.ndarray, covariance: np.ndarray, mean_image: np.ndarray
+    ) -> "Normalisation":
+        """The map of ``mode`` from the statistics of the training pixels, which are in [0, 1].
+
+        Args:
+            mode: one of ``MODES``.
+            mean, std: (channel,); covariance: (channel, channel); mean_image: y x x x channel.
+        """
+        mean, std, covariance = (torch.as_tensor(np.asarray(a, np.float64)) for a in (mean, std, covariance))
+        # A channel without contrast stays at zero instead of dividing by it.
+        floor = 1e-3
+        channels = len(mean)
+        shift = mean[:, None, None]
+        if mode == "standardise":
+            matrix = torch.diag(1 / std.clamp(min=floor))
+        elif mode == "whiten":
+            values, vectors = torch.linalg.eigh(covariance)
+            matrix = vectors @ torch.diag(values.clamp(min=floor**2).rsqrt()) @ vectors.T
+        elif mode == "subtract_mean_image":
+            shift = torch.as_tensor(np.asarray(mean_image, np.float64)).permute(2, 0, 1)
+            matrix = torch.eye(channels, dtype=torch.float64) / std.square().mean().sqrt().clamp(min=floor)
+        elif mode == "scale":
+            shift = torch.zeros(channels, 1, 1)
+            matrix = torch.eye(channels)
+        else:
+            raise ValueError(f"unknown normalisation '{mode}': choose one of {', '.join(MODES)}")
+        return cls(shift, matrix)
+
+
+def pixels(images: Tensor) -> Tensor:
+    """Bytes, image x y x x x channel, as pixels in [0, 1], image x channel x y x x (channels last in memory)."""
+    return images.permute(0, 3, 1, 2).float() / 255

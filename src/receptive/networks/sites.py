@@ -1,0 +1,107 @@
+"""The layers of a network as the papers count and name them.
+
+A layer here is a place where responses are read: a convolution after its rectification (in a residual
+block after the addition, as KS's channel identity across layers asks for), a pooling layer, a fully
+connected layer. They are found in the traced graph (``methods.receptive_field``), so any module has them.
+"""
+
+from dataclasses import dataclass
+
+from torch import nn
+
+from receptive.errors import ReceptiveError
+from receptive.methods.receptive_field import Field, receptive_fields, response_sites
+
+_KINDS = {"linear": "fc"}
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer of a network.
+
+    Attributes:
+        name: name of the module (or, for a function, of the node) whose output is the response.
+        alias: the paper's name ("c5_3", "layer 3"); for other networks c, p or fc with the count of weight layers.
+        depth: weight layers on the longest path up to here; conv1 is 1 (KS).
+        kind: "conv", "pool", "global_pool" or "fc".
+        units: number of channels.
+        map_size: height and width of the map; (1, 1) for fully connected layers.
+        field: what a position sees; the whole image behind a global pool or a fully connected layer.
+        readable: whether ``name`` is a module that is called once, so that a hook can read it.
+    """
+
+    name: str
+    alias: str
+    depth: int
+    kind: str
+    units: int
+    map_size: tuple[int, int]
+    field: Field
+    readable: bool
+
+
+def layers(network: nn.Module, image_size: int | tuple[int, int], channels: int = 3) -> list[Layer]:
+    """All layers of ``network`` for images of this size, in the order of the graph.
+
+    Raises:
+        ReceptiveError: the network cannot be traced, or one of its operations has no known field.
+    """
+    nodes = receptive_fields(network, image_size, channels)
+    calls: dict[str, int] = {}
+    for node in nodes.values():
+        calls[node.module] = calls.get(node.module, 0) + 1
+    aliases = getattr(network, "aliases", {})
+    found = []
+    for site in response_sites(nodes):
+        node = site.node
+        readable = bool(node.module) and calls[node.module] == 1
+        name = node.module if readable else node.name
+        kind = _KINDS.get(site.kind, site.kind)
+        found.append(
+            Layer(
+                name=name,
+                alias=aliases.get(name) or f"{ {'conv': 'c', 'fc': 'fc'}.get(kind, 'p') }{node.depth}",
+                depth=node.depth,
+                kind=kind,
+                units=node.channels,
+                map_size=node.map_size or (1, 1),
+                field=node.field,
+                readable=readable,
+            )
+        )
+    return found
+
+
+def find_layer(known: list[Layer], wanted: str) -> Layer:
+    """The layer called ``wanted``, by its name or its alias ("c5_3", "c5.3" and "layer 3" alike).
+
+    Raises:
+        ReceptiveError: there is none; the line lists those there are.
+    """
+    spelled = wanted.replace(".", "_")
+    for layer in known:
+        if wanted in (layer.name, layer.alias) or spelled == layer.alias:
+            return layer
+    raise ReceptiveError(f"no layer '{wanted}': choose one of {', '.join(layer.alias for layer in known)}")
+
+
+def field_rows(known: list[Layer]) -> list[dict]:
+    """The receptive-field table: one row a layer with a map, ``layer, alias, kind, size, stride, start`` in px.
+
+    Layers that see the whole image (fully connected ones, global pools) have no size of their own and
+    are left out. Where height and width differ, the numbers are written as "3x5" (down x across).
+    """
+    return [
+        {
+            "layer": layer.name,
+            "alias": layer.alias,
+            "kind": layer.kind,
+            **{number: _square(getattr(layer.field, number)) for number in ("size", "stride", "start")},
+        }
+        for layer in known
+        if not layer.field.whole_image
+    ]
+
+
+def _square(number: int | tuple) -> int | str:
+    return number if isinstance(number, int) else "x".join("whole" if n is None else str(n) for n in number)

@@ -1,0 +1,1 @@
+"""The report: tables, captions and the page that holds them."""

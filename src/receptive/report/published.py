@@ -1,0 +1,46 @@
+"""Numbers that the papers print, to stand beside ours."""
+
+# Accuracy as the papers give it; None where they give none.
+# KS print no accuracy. YU: single centre-view top-1 error 29.5% (VGGCNN) and 42.6% (AlexCNN). TG 2.1 and 4.1.
+ACCURACY = {
+    "alexcnn": {"validation": 0.574, "train": None, "on": "ImageNet, 1000 classes (YU)"},
+    "vggcnn": {"validation": 0.705, "train": None, "on": "ImageNet, 1000 classes (YU)"},
+    "digitcnn": {"validation": 0.982, "train": 0.991, "on": "MNIST, 10,000 test digits (TG)"},
+    "fivecnn": {"validation": 0.801, "train": 0.879, "on": "five ImageNet classes (TG)"},
+}
+
+# Receptive fields, alias: (size, stride) in px. YU tables 1 and 2; KS figure 4 gives sizes only.
+FIELDS = {
+    "vggcnn": {
+        "c1_1": (3, 1),
+        "c1_2": (5, 1),
+        "p1": (6, 2),
+        "c2_1": (10, 2),
+        "c2_2": (14, 2),
+        "p2": (16, 4),
+        "c3_1": (24, 4),
+        "c3_2": (32, 4),
+        "c3_3": (40, 4),
+        "p3": (44, 8),
+        "c4_1": (60, 8),
+        "c4_2": (76, 8),
+        "c4_3": (92, 8),
+        "p4": (100, 16),
+        "c5_1": (132, 16),
+        "c5_2": (164, 16),
+        "c5_3": (196, 16),
+        "p5": (212, 32),
+    },
+    "alexcnn": {
+        "c1": (11, 4),
+        "p1": (15, 8),
+        "c2": (47, 8),
+        "p2": (55, 16),
+        "c3": (87, 16),
+        "c4": (119, 16),
+        "c5": (151, 16),
+        "p5": (167, 32),
+    },
+    "resnet34": {"max pool": (11, None), "layer 3": (27, None), "layer 7": (59, None)},
+    "plainnet34": {"max pool": (11, None), "layer 3": (27, None), "layer 7": (59, None)},
+}

@@ -1,0 +1,53 @@
+"""The stages of the study, one script each: load, call, save.
+
+``python -m receptive.stages.<stage> [NETWORK]`` from the project's folder; ``dvc repro`` runs them in order.
+"""
+
+import errno
+import os
+import sys
+import time
+from collections.abc import Callable
+
+# Two pools of threads that wait actively for each other stall; this makes timings steady.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+def run(main: Callable, args: list[str] | None = None) -> None:
+    """Runs a stage's ``main`` as a command: arguments by Typer, errors in one line, the exit code right.
+
+    Exit codes: 0; 1 for what the user can mend; 2 for a wrong call; 130 when interrupted. Any other
+    exception is a defect of the program and keeps its traceback.
+    """
+    import typer
+
+    from receptive.errors import ReceptiveError
+    from receptive.io import tracking
+
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app.command()(main)
+    stage = main.__module__.rpartition(".")[2]
+    if stage == "__main__":
+        stage = sys.modules["__main__"].__spec__.name.rpartition(".")[2]
+    args = sys.argv[1:] if args is None else args
+    began = time.perf_counter()
+    try:
+        app(args, standalone_mode=True)
+    except SystemExit as end:
+        if end.code in (0, None):
+            tracking.record(stage, args[0] if args else "", time.perf_counter() - began)
+        raise
+    except ReceptiveError as error:
+        _fail(str(error))
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        _fail(f"no space left on the disk ({error.filename or 'unknown file'}): free some and run again")
+
+
+def _fail(line: str) -> None:
+    print(f"error: {' '.join(line.split())}", file=sys.stderr)
+    sys.exit(1)

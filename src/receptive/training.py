@@ -1,0 +1,223 @@
+"""The training loop: one for every network and every recipe of the papers.
+
+Reads top to bottom: draw an order, take a batch of bytes, augment and normalise it on the device,
+step. Everything that an interrupted run needs to go on is in one checkpoint an epoch; on the CPU the
+resumed run ends with the same weights, to the byte.
+"""
+
+import math
+import os
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from receptive.augmentation import augment
+from receptive.device import autocast
+from receptive.errors import ReceptiveError
+from receptive.loading import Split
+from receptive.networks.normalisation import Normalisation, pixels
+from receptive.recipe import Recipe
+from receptive.seeds import generator, named_seed
+
+_EVALUATION_BATCH = 200
+_LOOK_EVERY = 10  # steps between two looks at the loss: each look waits for the device
+
+
+def learning_rate(recipe: Recipe, step: int, steps_per_epoch: int) -> float:
+    """The rate of optimisation step ``step`` (from 0): a pure function, so a resumed run needs no state.
+
+    ``step``: divided every ``step_epochs`` (KS 3.1). ``one_cycle``: cosine from 1/25 of the peak up to
+    it in the first 30% of the steps, then down to 4e-6 of it (Smith & Topin 2019, torch's defaults).
+    """
+    peak = recipe.learning_rate
+    if recipe.schedule == "one_cycle":
+        total = recipe.epochs * steps_per_epoch
+        top = 0.3 * total - 1
+        low, final = peak / 25, peak / 25 / 1e4
+        start, end, share = (
+            (low, peak, step / top) if step <= top else (peak, final, (step - top) / (total - 1 - top))
+        )
+        return end + (start - end) / 2 * (1 + math.cos(math.pi * share))
+    rate = peak
+    if recipe.schedule == "step":
+        rate *= recipe.step_factor ** (step // (steps_per_epoch * recipe.step_epochs))
+    warmup = recipe.warmup_epochs * steps_per_epoch
+    return rate * min(1.0, (step + 1) / warmup) if warmup else rate
+
+
+@torch.no_grad()
+def evaluate(network: nn.Module, normalisation: Normalisation, split: Split, device: torch.device) -> dict:
+    """Mean cross-entropy (``loss``) and share of images whose class is the first (``top1``) or among the first five."""
+    network.eval()
+    loss, top1, top5 = 0.0, 0, 0
+    for start in range(0, len(split.labels), _EVALUATION_BATCH):
+        labels = split.labels[start : start + _EVALUATION_BATCH].to(device)
+        with autocast(device):
+            scores = network(
+                normalisation(pixels(split.images[start : start + _EVALUATION_BATCH].to(device)))
+            )
+        scores = scores.float()
+        loss += F.cross_entropy(scores, labels, reduction="sum").item()
+        best = scores.topk(min(5, scores.shape[1]), dim=1).indices == labels[:, None]
+        top1 += int(best[:, 0].sum())
+        top5 += int(best.sum())
+    images = len(split.labels)
+    return {"loss": loss / images, "top1": top1 / images, "top5": top5 / images}
+
+
+def train(
+    network: nn.Module,
+    normalisation: Normalisation,
+    training: Split,
+    validation: Split,
+    recipe: Recipe,
+    seed: int,
+    device: torch.device,
+    checkpoint: Path | None = None,
+    on_epoch: Callable[[list[dict]], None] = lambda rows: None,
+    progress: Callable[..., Iterable] = lambda steps, **_: steps,
+) -> list[dict]:
+    """Trains ``network`` in place and returns its history, two rows an epoch.
+
+    A row holds ``epoch`` (from 1), ``split``, ``loss``, ``top1``, ``top5``, ``lr``, ``images_per_s``. The
+    row of the training split is the running mean over the epoch, with augmentation and dropout, as
+    the usual frameworks report it. The last images of an epoch that fill no batch are left out of
+    it; the order is new in every epoch.
+
+    Args:
+        checkpoint: written atomically after every epoch; a run that finds one goes on from it.
+        on_epoch: called with the two new rows.
+        progress: wraps the steps of an epoch, called with ``desc`` and ``total``; a tqdm shows the loss.
+
+    Raises:
+        ReceptiveError: the loss is not finite, or there are fewer images than a batch holds.
+    """
+    steps = len(training.labels) // recipe.batch_size
+    if steps == 0:
+        raise ReceptiveError(
+            f"{len(training.labels)} training images do not fill one batch of {recipe.batch_size}: lower batch_size"
+        )
+    network.to(device, memory_format=torch.channels_last)
+    normalisation.to(device)
+    optimiser = _optimiser(network, recipe)
+    order, chance = generator(seed, "order"), generator(seed, "augment")
+    history: list[dict] = []
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(named_seed(seed, "dropout"))
+        if checkpoint is not None and checkpoint.exists():
+            history = _restore(checkpoint, network, optimiser, order, chance, device)
+        for epoch in range(len(history) // 2 + 1, recipe.epochs + 1):
+            row = _epoch(
+                network, normalisation, optimiser, training, recipe, epoch, order, chance, device, progress
+            )
+            rows = [
+                {"epoch": epoch, "split": "train", **row},
+                {
+                    "epoch": epoch,
+                    "split": "validation",
+                    **_validation(network, normalisation, validation, device, row),
+                },
+            ]
+            history += rows
+            on_epoch(rows)
+            if checkpoint is not None:
+                _save(checkpoint, network, optimiser, order, chance, device, history)
+    network.eval()
+    return history
+
+
+def _epoch(
+    network, normalisation, optimiser, training, recipe, epoch, order, chance, device, progress
+) -> dict:
+    network.train()
+    steps = len(training.labels) // recipe.batch_size
+    permutation = torch.randperm(len(training.labels), generator=order)
+    # loss, first right, right among five: on the device, so that no step waits for a number
+    sums = torch.zeros(3, dtype=torch.float64, device=device if device.type != "mps" else "cpu")
+    began = time.perf_counter()
+    bar = progress(range(steps), desc=f"epoch {epoch}/{recipe.epochs}", total=steps)
+    for step in bar:
+        rows = permutation[step * recipe.batch_size : (step + 1) * recipe.batch_size]
+        labels = training.labels[rows].to(device)
+        images = pixels(training.images[rows].to(device, non_blocking=True))
+        area = tuple(recipe.crop_area) if recipe.crop_area else None
+        images = augment(images, chance, area, tuple(recipe.crop_aspect), recipe.flip)
+        images = normalisation(images).contiguous(memory_format=torch.channels_last)
+        rate = learning_rate(recipe, (epoch - 1) * steps + step, steps)
+        for group in optimiser.param_groups:
+            group["lr"] = rate
+        with autocast(device):
+            scores = network(images)
+            loss = F.cross_entropy(scores, labels)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        if recipe.clip_norm is not None:
+            nn.utils.clip_grad_norm_(network.parameters(), recipe.clip_norm)
+        optimiser.step()
+        best = scores.detach().topk(min(5, scores.shape[1]), dim=1).indices == labels[:, None]
+        sums += torch.stack([loss.detach().double(), best[:, 0].double().mean(), best.any(1).double().mean()])
+        if step % _LOOK_EVERY == _LOOK_EVERY - 1 or step == steps - 1:
+            mean = (sums / (step + 1)).tolist()
+            if not math.isfinite(mean[0]):
+                raise ReceptiveError(
+                    f"the loss is not finite in epoch {epoch}, step {step + 1} (rate {rate:.3g}): "
+                    "lower learning_rate, or set warmup_epochs or clip_norm"
+                )
+            if hasattr(bar, "set_postfix"):
+                speed = (step + 1) * recipe.batch_size / (time.perf_counter() - began)
+                bar.set_postfix(loss=f"{mean[0]:.3f}", top1=f"{mean[1]:.3f}", images_per_s=f"{speed:.0f}")
+    speed = steps * recipe.batch_size / (time.perf_counter() - began)
+    return {"loss": mean[0], "top1": mean[1], "top5": mean[2], "lr": rate, "images_per_s": speed}
+
+
+def _validation(network, normalisation, validation, device, row) -> dict:
+    began = time.perf_counter()
+    measured = evaluate(network, normalisation, validation, device)
+    return {
+        **measured,
+        "lr": row["lr"],
+        "images_per_s": len(validation.labels) / (time.perf_counter() - began),
+    }
+
+
+def _optimiser(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    if recipe.optimiser == "sgd":
+        return torch.optim.SGD(
+            network.parameters(),
+            lr=recipe.learning_rate,
+            momentum=recipe.momentum,
+            weight_decay=recipe.weight_decay,
+        )
+    return torch.optim.Adam(network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
+
+
+def _save(path, network, optimiser, order, chance, device, history) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    state = {
+        "network": network.state_dict(),
+        "optimiser": optimiser.state_dict(),
+        "order": order.get_state(),
+        "augment": chance.get_state(),
+        "dropout": torch.get_rng_state(),
+        "dropout_device": torch.cuda.get_rng_state(device) if device.type == "cuda" else None,
+        "history": history,
+    }
+    beside = path.with_suffix(".part")
+    torch.save(state, beside)
+    os.replace(beside, path)
+
+
+def _restore(path, network, optimiser, order, chance, device) -> list[dict]:
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    network.load_state_dict(state["network"])
+    optimiser.load_state_dict(state["optimiser"])
+    order.set_state(state["order"])
+    chance.set_state(state["augment"])
+    torch.set_rng_state(state["dropout"])
+    if state["dropout_device"] is not None and device.type == "cuda":
+        torch.cuda.set_rng_state(state["dropout_device"], device)
+    return state["history"]
