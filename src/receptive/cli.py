@@ -59,11 +59,15 @@ def fields(
 
 
 @app.command()
-def compose() -> None:
-    """Rewrite params.yaml from conf/ (the default choice of every group)."""
+def compose(
+    overrides: Annotated[
+        list[str] | None, typer.Argument(help="As for dvc exp run -S: profile=smoke, model=residual, seed=1 ...")
+    ] = None,
+) -> None:
+    """Rewrite params.yaml from conf/: the default choice of every group, or what OVERRIDES choose instead."""
     from receptive.io.params import compose as write
 
-    print(f"wrote {write()}")
+    print(f"wrote {write(overrides=tuple(overrides or ()))}")
 
 
 @app.command(name="networks")

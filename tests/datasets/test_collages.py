@@ -1,8 +1,9 @@
 """Collages, held against photographs whose every pixel is known."""
 
+import os
 import socket
+import sys
 from subprocess import run
-from sys import executable
 from types import SimpleNamespace
 
 import numpy as np
@@ -287,7 +288,9 @@ def test_needs_no_network_and_no_downloader(monkeypatch):
         "print(sorted({'skimage', 'sklearn', 'pooch', 'torch', 'requests'} & set(sys.modules)))"
     )
     monkeypatch.undo()
-    assert run([executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    python = run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    assert python.stdout.strip() == "[]"
 
 
 def test_progress_sees_every_image():

@@ -1,9 +1,10 @@
 """The prepared form and the data sets by name."""
 
+import os
+import sys
 from dataclasses import replace
 from fractions import Fraction
 from subprocess import run
-from sys import executable
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,9 @@ import receptive.datasets
 from receptive.datasets import prepared as module
 from receptive.datasets.prepared import check, prepare, select_classes
 from receptive.errors import ReceptiveError
+
+# A fresh Python finds the package as this one does.
+ENVIRONMENT = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
 
 CLASSES = ("ant", "bee", "cow")
 
@@ -223,4 +227,5 @@ def test_load_refuses(name, parameters, cause):
 def test_imports_are_cheap():
     heavy = {"torch", "skimage", "sklearn", "mlxtend", "pooch", "pandas", "matplotlib"}
     code = f"import sys, receptive.datasets; print(sorted({heavy} & set(sys.modules)))"
-    assert run([executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    python = run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=ENVIRONMENT)
+    assert python.stdout.strip() == "[]"

@@ -363,8 +363,8 @@ def test_positions_inside_at_224(name, module, inside, positions):
 
 
 def test_positions_inside_equal_a_count():
-    for size, stride, start, length in np.ndindex(7, 4, 7, 11):
-        axis = Axis(size + 1, stride + 1, -start)
+    for size, stride, start, length in np.ndindex(7, 4, 9, 11):
+        axis = Axis(size + 1, stride + 1, 2 - start)  # cropping moves the start inwards
         held = [i for i in range(8) if axis.interval(i)[0] >= 0 and axis.interval(i)[1] <= length]
         assert list(range(*axis.inside(8, length))) == held
 
@@ -483,6 +483,25 @@ def test_sites_without_an_activation():
     name = "features.denseblock1.denselayer1.conv"
     assert (f"{name}1".replace("conv", "relu").replace(".", "_")[:-1] + "2", "conv", f"{name}1") in dense
     assert (f"{name}2".replace(".", "_"), "conv", f"{name}2") in dense
+
+
+def test_class_scores_are_read_before_any_squashing():
+    network = nn.Sequential(nn.Flatten(), nn.Linear(16, 4), nn.Dropout(), nn.ReLU(), nn.Linear(4, 1), nn.Sigmoid())
+    assert site_list(network, 4, 1) == [("_3", "linear", "1"), ("_4", "linear", "4")]
+
+
+class Shifted(nn.Module):
+    def forward(self, x):
+        return (x + 1) + x
+
+
+def test_only_a_sum_of_two_branches_is_an_addition():
+    nodes = receptive_fields(Shifted(), 4)
+    assert [(node.operation, node.kind) for node in nodes.values()] == [
+        ("x", "input"),
+        ("add", "other"),
+        ("add", "add"),
+    ]
 
 
 class PreActivation(nn.Module):

@@ -2,6 +2,7 @@
 
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from receptive.figures.style import colour, figure
 
@@ -20,7 +21,7 @@ def sparsity_by_depth(table: pd.DataFrame) -> Figure:
     panels = [tuple(n for n in p if n in networks) for p in pairs] + ([rest] if rest else [])
     fig = figure(11, 3.3 * len(panels))
     for axes, members in zip(fig.subplots(len(panels), 1, squeeze=False)[:, 0], panels, strict=True):
-        for network in members:
+        for below, network in enumerate(members):  # labels above the first network's marks, below the second's
             rows = table[(table["network"] == network) & table["kind"].isin(["conv", "pool"])].reset_index()
             place = rows["depth"] + 0.5 * (rows["kind"] == "pool")  # a pool follows its convolution
             axes.plot(place, rows["zero_fraction"], "-", color=colour(network), linewidth=1.4, label=network)
@@ -32,9 +33,16 @@ def sparsity_by_depth(table: pd.DataFrame) -> Figure:
             if len(rows) <= 20:
                 for x, y, alias in zip(place, rows["zero_fraction"], rows["alias"], strict=True):
                     axes.annotate(
-                        alias, (x, y), xytext=(0, 7), textcoords="offset points", ha="center", fontsize=7, color="#444"
+                        alias,
+                        (x, y),
+                        xytext=(0, -14 if below else 7),
+                        textcoords="offset points",
+                        ha="center",
+                        fontsize=7,
+                        color=colour(network),
                     )
         axes.set(xlabel="depth (weight layers)", ylabel="share of zero responses", ylim=(0, 1.08))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.spines[["top", "right"]].set_visible(False)
         axes.legend(frameon=False, loc="lower right", fontsize=9)
     return fig

@@ -19,6 +19,7 @@ class UnitStimuli:
         patches: uint8, rank x y x x x channel, best first; boxes: rank x (top, left, bottom, right), px.
         image_size: side of the images in px.
         mean: y x x x channel in [0, 1], NaN where no patch covers; None where the unit was never positive.
+        baseline: y x x x channel, the mean of all patches.
         mean_of: what the mean is of: "interior positions, N = 1234".
         dead: never active on any validation image.
     """
@@ -28,6 +29,7 @@ class UnitStimuli:
     boxes: np.ndarray
     image_size: int
     mean: np.ndarray | None
+    baseline: np.ndarray
     mean_of: str
     dead: bool
 
@@ -54,42 +56,53 @@ def mean_stimuli(unit_title: str, first_filter: np.ndarray, layers: list[UnitSti
     Args:
         first_filter: y x x x channel, the first convolution's weights.
     """
-    fig = figure(3.0 * (1 + len(layers)), 3.6)
-    axes = fig.subplots(1, 1 + len(layers))
-    axes[0].set_title(f"first filter, {len(first_filter)} px", fontsize=11)
-    show(axes[0], signed(first_filter))
-    for place, unit in zip(axes[1:], layers, strict=True):
-        place.set_title(unit.title, fontsize=11)
-        if unit.mean is None:
-            say(place, "never positive:\nno mean stimulus")
-        else:
-            show(place, np.nan_to_num(stretched(unit.mean), nan=0.5))
-        place.set_xlabel(unit.mean_of, fontsize=8)
+    fig = figure(2.8 * (1 + len(layers)), 6.0)
+    grid = fig.subplots(2, 1 + len(layers))
+    grid[0, 0].set_title(f"first filter, {len(first_filter)} px", fontsize=11)
+    show(grid[0, 0], signed(first_filter))
+    grid[1, 0].axis("off")
+    for (above, below), unit in zip(grid[:, 1:].T, layers, strict=True):
+        above.set_title(unit.title, fontsize=11)
+        _show_mean(above, unit)
+        _show_difference(below, unit)
+        below.set_xlabel(unit.mean_of, fontsize=8)
+    grid[0, 1].set_ylabel("mean", fontsize=9)
+    grid[1, 1].set_ylabel("minus mean of all patches", fontsize=9)
     fig.suptitle(unit_title, fontsize=12)
     return fig
 
 
 def overview(title: str, units: list[tuple[str, UnitStimuli]], columns: int = 12) -> Figure:
-    """Mean stimulus and top patches of several units, one row each."""
-    fig = figure(0.86 * (columns + 2.2), 0.86 * len(units) + 0.7)
-    grid = fig.subplots(len(units), 2, width_ratios=[1, columns], squeeze=False)
-    for (mean_axes, axes), (name, unit) in zip(grid, units, strict=True):
+    """Mean stimulus, its difference from the mean of all patches, and top patches of several units, one row each."""
+    fig = figure(0.9 * (columns + 3), 0.9 * len(units) + 0.8)
+    grid = fig.subplots(len(units), 3, width_ratios=[1, 1, columns], squeeze=False)
+    for (mean_axes, difference_axes, axes), (name, unit) in zip(grid, units, strict=True):
         mean_axes.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9)
+        _show_mean(mean_axes, unit)
+        _show_difference(difference_axes, unit)
         if unit.dead:
-            say(mean_axes, "dead")
             say(axes, "dead channel: never active on a validation image")
-            axes.set_aspect("auto")
-            continue
-        if unit.mean is None:
-            say(mean_axes, "none")
         else:
-            show(mean_axes, np.nan_to_num(stretched(unit.mean), nan=0.5))
-        show(axes, mosaic(_tiles(unit, columns), columns))
-        axes.set_anchor("W")
-    grid[0][0].set_title("mean", fontsize=9)
-    grid[0][1].set_title("preferred patches, best first", fontsize=9, loc="left")
+            show(axes, mosaic(_tiles(unit, columns), columns))
+            axes.set_anchor("W")
+    for axes, name in zip(grid[0], ("mean", "difference", "preferred patches, best first"), strict=True):
+        axes.set_title(name, fontsize=9, loc="left" if axes is grid[0][2] else "center")
     fig.suptitle(title, fontsize=12)
     return fig
+
+
+def _show_mean(axes, unit: UnitStimuli) -> None:
+    if unit.mean is None:
+        say(axes, "never\npositive")
+    else:
+        show(axes, np.nan_to_num(stretched(unit.mean), nan=0.5))
+
+
+def _show_difference(axes, unit: UnitStimuli) -> None:
+    if unit.mean is None:
+        say(axes, "never\npositive")
+    else:
+        show(axes, signed(np.nan_to_num(unit.mean - unit.baseline)))
 
 
 def first_filters(filters: dict[str, np.ndarray], most: int = 32) -> Figure:

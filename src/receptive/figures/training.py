@@ -31,6 +31,8 @@ def curves(history: pd.DataFrame) -> Figure:
                 )
         axes.set(xlabel="epoch", ylabel=label)
         axes.set_xticks(range(1, history["epoch"].max() + 1, max(1, history["epoch"].max() // 10)))
+        if column == "loss":
+            axes.set_yscale("log")
         axes.spines[["top", "right"]].set_visible(False)
     axes.set_ylim(0, 1.02)
     fig.legend(*axes.get_legend_handles_labels(), loc="outside right center", frameon=False, fontsize=9)

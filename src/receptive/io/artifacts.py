@@ -338,7 +338,7 @@ def write_stimuli(
 
     Args:
         preferred: the layer's rows of preferred.parquet; patches: their patches, uint8, row x y x x x channel.
-        means: mode to (mean, count) of ``MeanStimulus.result``.
+        means: mode to (mean, count, baseline) of ``MeanStimulus.result``.
     """
     arrays = {
         "patches": patches,
@@ -347,11 +347,11 @@ def write_stimuli(
         "box": preferred[["top_px", "left_px", "bottom_px", "right_px"]].to_numpy(),
         "activation": preferred["activation"].to_numpy(),
     }
-    for mode, (mean, count) in means.items():
-        mean = mean.cpu().numpy()
-        # unit x y x x x channel, as pictures are stored; empty where the mode has no position
-        arrays[f"mean_{mode}"] = mean.transpose(0, 2, 3, 1) if mean.ndim == 4 else mean
+    for mode, (mean, count, baseline) in means.items():
+        # the channel last, as pictures are stored; empty where the mode has no position
+        arrays[f"mean_{mode}"] = mean.movedim(1, -1).cpu().numpy() if mean.dim() == 4 else mean.numpy()
         arrays[f"count_{mode}"] = count.cpu().numpy()
+        arrays[f"baseline_{mode}"] = baseline.movedim(0, -1).cpu().numpy() if baseline.dim() == 3 else baseline.numpy()
     np.savez(folder / f"{layer.name}.npz", **arrays)
 
 

@@ -12,6 +12,7 @@ import fcntl
 import hashlib
 import itertools
 import json
+import logging
 import os
 import platform
 import re
@@ -98,8 +99,7 @@ def record(stage: str, item: str, seconds: float) -> None:
 
 
 def _note(pipeline: Pipeline, stage: str, item: str) -> Path:
-    name = f"{stage}@{item}" if item else stage
-    return project_root() / "scratch" / "executed" / pipeline.key / f"{name}.json"
+    return project_root() / "scratch" / "executed" / pipeline.key / f"{_name(stage, item)}.json"
 
 
 def _read_note(path: Path) -> dict | None:
@@ -151,8 +151,7 @@ def log_pipeline(params: "Params") -> tuple[str, int]:
                 _log_child(client, parent, pipeline, params, one, notes[one], live)
             _log_report(client, parent)
             # A note tells of one execution: it must not speak for the next one.
-            for one in instances:
-                _note(pipeline, one.stage, one.item).unlink(missing_ok=True)
+            shutil.rmtree(_note(pipeline, STAGE, "").parent, ignore_errors=True)
     return pipeline.name, len(new)
 
 
@@ -216,22 +215,24 @@ def _log_child(
     began, ended = (note["ended"] - note["seconds"], note["ended"]) if note else (time.time(), time.time())
     tags = {"lock_hash": one.lock_hash, "source": "run" if note else "restored"}
     run = live or _create_child(client, parent, pipeline, params, one.stage, one.item, began)
-    metrics = _metrics({"seconds": note["seconds"]} if note else {})
-    for out in one.outs:
-        if (out / "metrics.json").exists():
-            metrics += _metrics(artifacts.read_json(out / "metrics.json", _name(one)))
-    if one.stage == "train":
-        metrics += _missing_epochs(client, run, artifacts.read_history(one.item).to_dict("records"))
-    if one.stage == "sparsity":
-        layers = artifacts.read_table(artifacts.SPARSITY / one.item / "layers.parquet", _name(one))
-        metrics += _metrics({"zero_fraction": layers["zero_fraction"].mean()})
-    _log(client, run, metrics=metrics, tags=tags)
-    # Last, for only a finished child counts as logged.
-    client.set_terminated(run.info.run_id, "FINISHED", end_time=_ms(ended))
+    # Only a finished child counts as logged.
+    with _closing(lambda status: client.set_terminated(run.info.run_id, status, end_time=_ms(ended))):
+        metrics = _metrics({"seconds": note["seconds"]} if note else {})
+        for out in one.outs:
+            if (out / "metrics.json").exists():
+                metrics += _metrics(artifacts.read_json(out / "metrics.json", _name(one.stage, one.item)))
+        if one.stage == "train":
+            metrics += _missing_epochs(client, run, artifacts.read_history(one.item).to_dict("records"))
+        if one.stage == "sparsity":
+            path = artifacts.SPARSITY / one.item / "layers.parquet"
+            layers = artifacts.read_table(path, _name(one.stage, one.item))
+            metrics += _metrics({"zero_fraction": layers["zero_fraction"].mean()})
+        _log(client, run, metrics=metrics, tags=tags)
 
 
-def _name(one: Instance) -> str:
-    return f"{one.stage}@{one.item}" if one.item else one.stage
+def _name(stage: str, item: str) -> str:
+    """What DVC calls this stage."""
+    return f"{stage}@{item}" if item else stage
 
 
 def _create_child(
@@ -244,7 +245,6 @@ def _create_child(
     began: float,
     **tags: str,
 ) -> "Run":
-    name = f"{stage}@{item}" if item else stage
     tags |= {
         "mlflow.parentRunId": parent.info.run_id,
         "stage": stage,
@@ -255,7 +255,7 @@ def _create_child(
     network = next((part for part in (item, *item.split("-")) if part in params.models), None)
     if network:
         tags["network"] = network
-    run = client.create_run(parent.info.experiment_id, start_time=_ms(began), tags=tags, run_name=name)
+    run = client.create_run(parent.info.experiment_id, start_time=_ms(began), tags=tags, run_name=_name(stage, item))
     if network:
         # Without the prefix train.<network>, so that one column compares the networks.
         _log(client, run, params=_flat(params.model_dump(exclude_unset=True)["train"][network]))
@@ -310,9 +310,7 @@ class _Live:
             pipeline = this_pipeline()
             with _store() as (client, experiment):
                 parent = _open_parent(client, experiment, pipeline, params, time.time())
-                self._run = _create_child(
-                    client, parent, pipeline, params, "train", network, time.time(), live="true"
-                )
+                self._run = _create_child(client, parent, pipeline, params, "train", network, time.time(), live="true")
             self._client = client
 
     def log(self, rows: list[dict]) -> None:
@@ -339,9 +337,7 @@ def _live_child(children: list["Run"], one: Instance) -> "Run | None":
     found = [
         run
         for run in children
-        if _identity(run) == (one.stage, one.item, None)
-        and "live" in run.data.tags
-        and run.info.status == "FINISHED"
+        if _identity(run) == (one.stage, one.item, None) and "live" in run.data.tags and run.info.status == "FINISHED"
     ]
     return max(found, key=lambda run: run.info.start_time, default=None)
 
@@ -371,9 +367,7 @@ def _curves(rows: list[dict]) -> list["Metric"]:
 # ---------------------------------------------------------------- runs
 
 
-def _open_parent(
-    client: "MlflowClient", experiment: str, pipeline: Pipeline, params: "Params", began: float
-) -> "Run":
+def _open_parent(client: "MlflowClient", experiment: str, pipeline: Pipeline, params: "Params", began: float) -> "Run":
     """The parent run of this pipeline run, made if there is none yet, in any case RUNNING."""
     # A parent lives as long as DVC does, not as long as the stage that opened it.
     process = os.getppid() if "DVC_STAGE" in os.environ else os.getpid()
@@ -448,12 +442,14 @@ def _log(
     """Logs in as few calls as MLflow's limits on one call allow."""
     from mlflow.entities import Param, RunTag
 
-    shown = {k: v if isinstance(v, str) else json.dumps(v) for k, v in (params or {}).items()}
-    as_params = [Param(key, value) for key, value in shown.items()]
-    as_tags = [RunTag(key, value) for key, value in (tags or {}).items()]
-    for part in itertools.batched(metrics or [], 1000) if sys.version_info >= (3, 12) else []:
-        client.log_batch(run.info.run_id, metrics=list(part))
-    client.log_batch(run.info.run_id, params=as_params, tags=as_tags)
+    metrics = metrics or []
+    for start in range(0, len(metrics), 1000):
+        client.log_batch(run.info.run_id, metrics=metrics[start : start + 1000])
+    shown = [Param(k, v if isinstance(v, str) else json.dumps(v)) for k, v in (params or {}).items()]
+    for start in range(0, len(shown), 100):
+        client.log_batch(run.info.run_id, params=shown[start : start + 100])
+    if tags:
+        client.log_batch(run.info.run_id, tags=[RunTag(key, value) for key, value in tags.items()])
 
 
 def _metrics(values: dict) -> list["Metric"]:
@@ -510,31 +506,35 @@ def _store() -> Iterator[tuple["MlflowClient", str]]:
     database, files = root / "mlflow.db", root / "mlruns"
     with _one_line(), _locked(root / "scratch"):
         if not database.exists() or database.stat().st_size == 0:
-            _create(database, files)
+            _create(database)
         _adopt(database, files)
         client = _client(database)
-        experiment = client.get_experiment_by_name(EXPERIMENT)
-        if experiment.lifecycle_stage == "deleted":  # by a click; its name cannot be used again
-            client.restore_experiment(experiment.experiment_id)
-        _close_stale(client, experiment.experiment_id)
-        yield client, experiment.experiment_id
+        found = client.get_experiment_by_name(EXPERIMENT)
+        if found is None:
+            experiment = client.create_experiment(EXPERIMENT, artifact_location=str(files))
+        else:
+            experiment = found.experiment_id
+            if found.lifecycle_stage == "deleted":  # by a click; its name could not be used again
+                client.restore_experiment(experiment)
+        _close_stale(client, experiment)
+        yield client, experiment
 
 
 def _client(database: Path) -> "MlflowClient":
-    # MLflow reads both when it is imported. It logs each database error with a traceback: ours is one line.
-    os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
-    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "CRITICAL")
+    os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"  # read when MLflow is imported
     from mlflow import MlflowClient
 
+    if "MLFLOW_LOGGING_LEVEL" not in os.environ:
+        # It logs how it makes a database, and each error of one with a traceback: ours is one line.
+        logging.getLogger("mlflow").setLevel(logging.CRITICAL)
     return MlflowClient(tracking_uri=f"sqlite:///{database}")
 
 
-def _create(database: Path, files: Path) -> None:
+def _create(database: Path) -> None:
     """Makes the database elsewhere and puts it in place when it is whole: MLflow cannot resume this."""
     with tempfile.TemporaryDirectory(dir=database.parent / "scratch", prefix="mlflow-") as folder:
         new = Path(folder) / database.name
         client = _client(new)
-        client.create_experiment(EXPERIMENT, artifact_location=str(files))
         client.delete_experiment("0")  # MLflow's "Default", whose files would go to the working folder
         # Copied, not moved: MLflow still holds the new one open.
         beside = database.with_name(f"{database.name}.part")
@@ -552,10 +552,7 @@ def _adopt(database: Path, files: Path) -> None:
         connection.execute("BEGIN IMMEDIATE")
         query = "SELECT artifact_location FROM experiments WHERE name = ?"
         row = connection.execute(query, (EXPERIMENT,)).fetchone()
-        if row is None:
-            raise sqlite3.DatabaseError(f"no experiment {EXPERIMENT}")
-        old = row[0]
-        if old != str(files):
+        if row is not None and (old := row[0]) != str(files):
             update = "UPDATE experiments SET artifact_location = ? WHERE name = ?"
             connection.execute(update, (str(files), EXPERIMENT))
             update = "UPDATE runs SET artifact_uri = ? || substr(artifact_uri, ?) WHERE substr(artifact_uri, 1, ?) = ?"
@@ -603,7 +600,7 @@ def _cause_and_cure(error: Exception) -> str:
     anew = "move mlflow.db and mlruns elsewhere and run 'dvc repro' again, which starts a new one"
     cures = {
         "is locked": "close what is using it (a browser of SQLite databases, a backup) and run 'dvc repro' again",
-        "malformed|not a database|no such table|no experiment": f"it is damaged: {anew}",
+        "malformed|not a database|no such table": f"it is damaged: {anew}",
         "is full|No space": "free some disk space and run 'dvc repro' again",
         "readonly|[Pp]ermission|unable to open": "make mlflow.db, mlruns and their folder writable",
         "schema|revision": f"it is of another version of MLflow: run 'mlflow db upgrade', or {anew}",

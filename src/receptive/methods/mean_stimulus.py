@@ -70,6 +70,8 @@ class MeanStimulus:
             return
         (top, bottom), (left, right) = self.ranges
         positive = (responses[:, :, top:bottom, left:right] > 0).to(pixels.dtype)
+        # one more unit that answers everything: the mean of all patches, to compare with
+        positive = torch.cat([positive, torch.ones_like(positive[:, :1])], 1)
         # one more channel that is 1 inside the image counts the patches that cover each pixel
         inside = torch.ones_like(pixels[:, :1])
         canvas = self._canvas(torch.cat([pixels, inside], 1))
@@ -78,20 +80,22 @@ class MeanStimulus:
         self._sums = sums if self._sums is None else self._sums + sums
         self._count = count if self._count is None else self._count + count
 
-    def result(self) -> tuple[Tensor, Tensor]:
-        """The means and how many patches they are of.
+    def result(self) -> tuple[Tensor, Tensor, Tensor]:
+        """The means, how many patches they are of, and the mean of all patches.
 
         Returns:
-            (mean, count): unit x channel x y x x, float32, NaN where a unit had no positive response (or
-            where no patch covers the pixel), and unit, int64. Empty tensors where the mode has no position.
+            (mean, count, baseline): mean is unit x channel x y x x, float32, NaN where a unit had no positive
+            response (or where no patch covers the pixel); count is unit, int64; baseline, channel x y x x,
+            is the mean over all counted positions whatever the response: what a unit without any
+            preference would show. Empty tensors where the mode has no position.
         """
         if self._sums is None:
-            return torch.zeros(0), torch.zeros(0, dtype=torch.int64)
+            return torch.zeros(0), torch.zeros(0, dtype=torch.int64), torch.zeros(0)
         sums = self._sums if self.direct else self._from_spectrum(self._sums)
         sums = sums.view(len(sums), -1, *self.size)
         cover = sums[:, -1:].round()
-        mean = torch.where(cover > 0, sums[:, :-1] / cover, torch.nan)
-        return mean.float(), self._count.round().long()
+        mean = torch.where(cover > 0, sums[:, :-1] / cover, torch.nan).float()
+        return mean[:-1], self._count[:-1].round().long(), mean[-1]
 
     def _canvas(self, pixels: Tensor) -> Tensor:
         """The part of the plane that the counted positions see; zero outside the image."""

@@ -195,9 +195,7 @@ class Site:
         return self.node.name
 
 
-def receptive_fields(
-    network: nn.Module, image_size: int | tuple[int, int], channels: int = 3
-) -> dict[str, NodeField]:
+def receptive_fields(network: nn.Module, image_size: int | tuple[int, int], channels: int = 3) -> dict[str, NodeField]:
     """Receptive field of every node of a network, in graph order.
 
     The graph is traced with torch.fx from a weightless copy in evaluation mode, and the shapes are
@@ -578,10 +576,7 @@ def _windows(field: Field, kernel: Any, stride: Any = None, padding: Any = 0, di
     """
     stride = kernel if stride is None or stride == [] else stride
     steps = zip(*map(_pair, (kernel, stride, padding, dilation)), strict=True)
-    y, x = (
-        None if axis is None else axis.through(*step)
-        for axis, step in zip((field.y, field.x), steps, strict=True)
-    )
+    y, x = (None if axis is None else axis.through(*step) for axis, step in zip((field.y, field.x), steps, strict=True))
     return Field(y, x, field.image_size)
 
 
@@ -600,9 +595,7 @@ def _adaptive(field: Field, entering: Tensor, result: Any) -> tuple[str, Field]:
     return ("global_pool" if None in axes else "pool"), pooled
 
 
-def _reduced(
-    name: str, field: Field, rank: int, dims: int | Sequence[int] | None, result: Tensor
-) -> tuple[str, Field]:
+def _reduced(name: str, field: Field, rank: int, dims: int | Sequence[int] | None, result: Tensor) -> tuple[str, Field]:
     """Mean, sum, maximum or squeeze: over an axis of the map it sees that whole axis of the image."""
     on_map = {0, 1} if dims is None else _on_map(rank, dims)
     if not field.whole_image and not on_map:

@@ -22,7 +22,8 @@ class Table:
     html: str
     caption: str
     files: list[str]
-    folded: bool = False
+    folded: bool = False  # behind its caption, until it is clicked
+    open: bool = False  # folded, but shown unfolded at first
 
 
 @dataclass

@@ -29,12 +29,12 @@ class Writer:
         figure.savefig(self.folder / "figures" / f"{name}.png", metadata={"Software": None})
         return Picture(f"figures/{name}.png", alt, caption)
 
-    def table(self, name: str, table: pd.DataFrame, caption: str, formats=None, folded=False) -> Table:
+    def table(self, name: str, table: pd.DataFrame, caption: str, formats=None, folded=False, open=False) -> Table:
         """A table as CSV, Markdown and HTML."""
         table.to_csv(self.folder / "tables" / f"{name}.csv", index=False)
         (self.folder / "tables" / f"{name}.md").write_text(table.to_markdown(index=False) + "\n")
         files = [f"tables/{name}.csv", f"tables/{name}.md"]
-        return Table(table_html(table, formats), caption, files, folded)
+        return Table(table_html(table, formats), caption, files, folded, open)
 
 
 def images(params: Params, write: Writer) -> Section:
@@ -112,7 +112,9 @@ def fields(params: Params, layers: dict[str, list[Layer]], write: Writer) -> Sec
         )
         if not known.any():
             table = table.drop(columns=["published size", "published stride", "agrees"])
-        parts.append(write.table(f"fields_{network}", table, f"{network}: {agree}.", folded=True))
+        # the two tables that YU print are open
+        shown = known.sum() > 3
+        parts.append(write.table(f"fields_{network}", table, f"{network}: {agree}.", folded=True, open=shown))
     return Section(
         "fields",
         "Receptive fields",
@@ -148,7 +150,8 @@ def preferred(params: Params, layers: dict[str, list[Layer]], write: Writer) -> 
         "of the best, at most one from each image. The mean preferred stimulus is the mean patch over all positive "
         "responses at positions whose receptive field lies wholly inside the image; where a layer has no such "
         "position, over all positions, counting only pixels inside the image. Means are stretched to full contrast, "
-        "each by itself. Chequered: outside the image.",
+        "each by itself. All means resemble the mean of all patches, whatever the channel; what is the channel's own "
+        "shows in the difference from it (grey: no difference). Chequered: outside the image.",
         parts,
     )
 
@@ -173,7 +176,8 @@ def _paper_figures(params, network, layers, filters, numbers, write) -> list[Pic
             stimuli.mean_stimuli(f"{network}, channel {channel}", filters[channel], known),
             f"First filter and mean preferred stimuli of channel {channel} of {network}",
             f"As KS figure {mean}: the first filter of channel {channel} of {network} and its mean preferred stimuli "
-            "(KS equations 4 and 5). N counts the positive responses.",
+            "(KS equations 4 and 5); below, their difference from the mean of all patches. N counts the positive "
+            "responses.",
         ),
     ]
 
@@ -196,7 +200,7 @@ def _sheets(params, network, layers, write) -> list[Picture]:
                 stimuli.overview(title, rows),
                 f"Mean stimulus and top patches of the first {count} channels of {network}, {layer.alias}",
                 f"{network}, {layer.alias} (receptive field {layer.field.size} px): the first {count} channels, "
-                "not chosen; on the left the mean preferred stimulus.",
+                "not chosen; on the left the mean preferred stimulus and its difference from the mean of all patches.",
             )
         )
     return parts
@@ -223,6 +227,7 @@ def stimuli_of(params: Params, network: str, layer: Layer, channel: int) -> stim
         boxes=arrays["box"][rows],
         image_size=artifacts.read_description(network)["image_size"],
         mean=mean if count else None,
+        baseline=arrays[f"baseline_{mode}"],
         mean_of=f"{mode} positions, N = {count:,}",
         dead=bool(arrays["activation"][rows].max(initial=-1.0) <= 0),
     )

@@ -1,0 +1,5 @@
+"""``python -m receptive`` is the command ``receptive``."""
+
+from receptive.cli import main
+
+main()

@@ -1,0 +1,16 @@
+"""Logs this run of the pipeline to MLflow: what ran, what was restored, numbers, curves and the report."""
+
+from receptive.stages import run
+
+
+def main() -> None:
+    """Logs this run of the pipeline to MLflow; what is logged already stays as it is."""
+    from receptive.io.params import load_params
+    from receptive.io.tracking import log_pipeline
+
+    name, logged = log_pipeline(load_params())
+    print(f"{logged} new runs logged under '{name}': see them with 'make mlflow'")
+
+
+if __name__ == "__main__":
+    run(main)

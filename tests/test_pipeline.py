@@ -1,0 +1,247 @@
+"""The whole study on next to nothing (the smoke profile), through DVC, in a clone of its own."""
+
+import ast
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+PROJECT = Path(__file__).parents[1]
+NETWORKS = ["resnet34", "plainnet34", "alexcnn", "vggcnn", "digitcnn", "fivecnn"]
+
+
+class Clone:
+    """A copy of the project's files in a folder and git repository of its own."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        listed = subprocess.run(
+            ["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=PROJECT, capture_output=True, check=True
+        )
+        for name in filter(None, listed.stdout.decode().split("\0")):
+            if (PROJECT / name).is_file() and name != "dvc.lock":
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(PROJECT / name, folder / name)
+        # nothing of the session around may leak into DVC's or git's own settings
+        self.environment = {k: v for k, v in os.environ.items() if not k.startswith(("DVC_", "GIT_", "MLFLOW_"))}
+        self.environment |= {
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "GIT_AUTHOR_NAME": "test",
+            "GIT_AUTHOR_EMAIL": "test@localhost",
+            "GIT_COMMITTER_NAME": "test",
+            "GIT_COMMITTER_EMAIL": "test@localhost",
+            "DVC_NO_ANALYTICS": "1",
+        }
+        self.environment.pop("PYTHONPATH", None)
+        self.run("git", "init", "-q", "-b", "main")
+
+    def run(self, *command: str, code: int | None = 0) -> subprocess.CompletedProcess:
+        done = subprocess.run(command, cwd=self.folder, env=self.environment, capture_output=True, text=True)
+        if code is not None and done.returncode != code:
+            raise AssertionError(f"{command} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}")
+        return done
+
+    def commit(self) -> None:
+        self.run("git", "add", "-A")
+        self.run("git", "commit", "-qm", "as it is")
+
+    def stage(self, name: str, *args: str) -> subprocess.CompletedProcess:
+        """A stage outside DVC, whatever its exit code."""
+        return self.run("env", "PYTHONPATH=src", "python", "-m", f"receptive.stages.{name}", *args, code=None)
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory) -> Clone:
+    clone = Clone(tmp_path_factory.mktemp("study"))
+    clone.run("env", "PYTHONPATH=src", "python", "-m", "receptive", "compose", "profile=smoke")
+    clone.commit()
+    clone.first = clone.run("dvc", "repro")
+    clone.commit()
+    return clone
+
+
+def test_the_first_run_makes_every_contract(study):
+    for network in NETWORKS:
+        data = study.folder / "data"
+        units = pd.read_parquet(data / f"activations/{network}/units.parquet")
+        assert list(units) == [
+            *("network", "layer", "alias", "depth", "kind", "unit", "images", "positions", "mean", "max"),
+            *("zero_fraction", "positive_images"),
+        ]
+        preferred = pd.read_parquet(data / f"activations/{network}/preferred.parquet")
+        assert list(preferred) == [
+            *("network", "layer", "unit", "rank", "image", "y", "x", "activation"),
+            *("top_px", "left_px", "bottom_px", "right_px"),
+        ]
+        # the best of the ranks is the maximum of the statistics: two independent paths through the pass
+        best = preferred[preferred["rank"] == 0].set_index(["layer", "unit"])["activation"]
+        assert (best == units.set_index(["layer", "unit"])["max"]).all()
+        history = pd.read_parquet(data / f"networks/{network}/history.parquet")
+        assert list(history) == ["epoch", "split", "loss", "top1", "top5", "lr", "images_per_s"]
+        layers = pd.read_parquet(data / f"sparsity/{network}/layers.parquet")
+        assert list(layers) == ["network", "layer", "alias", "depth", "kind", "zero_fraction"]
+    metrics = json.loads((study.folder / "reports/metrics.json").read_text())
+    assert list(metrics) == sorted(NETWORKS)
+
+
+def test_the_report_shows_what_it_names(study):
+    page = (study.folder / "reports/index.html").read_text()
+    for name in [*NETWORKS, "smoke", "collages"]:
+        assert name in page
+    sources = [part.split('"')[0] for part in page.split('src="')[1:]]
+    links = [part.split('"')[0] for part in page.split('href="')[1:]]
+    assert len(sources) > 10
+    for file in sources + [link for link in links if not link.startswith("#")]:
+        assert "://" not in file, f"{file} would need a network"
+        assert (study.folder / "reports" / file).is_file(), file
+
+
+def test_the_second_run_does_nothing(study):
+    began = time.perf_counter()
+    again = study.run("dvc", "repro")
+    assert time.perf_counter() - began < 15  # the README says what it really takes
+    assert "Running stage" not in again.stdout + again.stderr
+    assert study.run("git", "status", "--porcelain").stdout == ""
+
+
+@pytest.fixture(scope="module")
+def copy(study, tmp_path_factory) -> Path:
+    """The study's files without its repository: stages may write here."""
+    folder = tmp_path_factory.mktemp("copy") / "study"
+    shutil.copytree(study.folder, folder, ignore=shutil.ignore_patterns(".git", ".dvc", "mlruns"))
+    return folder
+
+
+@pytest.mark.parametrize(
+    "call", ["prepare digits", "train fivecnn", "extract fivecnn", "mine fivecnn", "sparsity fivecnn", "report"]
+)
+def test_every_stage_names_what_it_loads(study, copy, call):
+    """DVC does not see imports: a stage whose code changed must run again, so its deps list that code."""
+    stage, *args = call.split()
+    script = f"receptive.stages.{stage}"
+    done = subprocess.run(
+        ["env", "PYTHONPATH=src", sys.executable, "-X", "importtime", "-m", script, *args],
+        cwd=copy,
+        env=study.environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
+    loaded = {module for module in loaded if module.partition(".")[0] == "receptive"}
+    assert len(loaded) > 5
+    deps = yaml.safe_load((study.folder / "dvc.yaml").read_text())["stages"][stage]["deps"]
+    missing = []
+    for module in loaded | {script}:
+        path = "src/" + module.replace(".", "/")
+        path += "/__init__.py" if (study.folder / path).is_dir() else ".py"
+        # a package's docstring is no code
+        empty = len(ast.parse((study.folder / path).read_text()).body) <= 2 and path.endswith("__init__.py")
+        if not empty and not any(path == dep or path.startswith(dep + "/") for dep in deps):
+            missing.append(path)
+    assert not missing
+
+
+def test_the_runs_are_in_one_store(study):
+    import sqlite3
+
+    with sqlite3.connect(study.folder / "mlflow.db") as store:
+        tags = store.execute("select run_uuid, key, value from tags").fetchall()
+    children = {run for run, key, _ in tags if key == "mlflow.parentRunId"}
+    parents = {value for _, key, value in tags if key == "mlflow.parentRunId"}
+    trained = {run for run, key, value in tags if key == "stage" and value == "train"}
+    assert len(parents) == 1
+    assert len(trained & children) == len(NETWORKS)
+
+
+def test_an_experiment_with_one_network(study):
+    done = study.run("dvc", "exp", "run", "-n", "plain", "-S", "profile=smoke", "-S", "model=plainnet34")
+    # its own training and all before it are restored or unchanged; only the report is made anew
+    assert "Running stage 'train" not in done.stdout
+    assert "Running stage 'report'" in done.stdout
+    metrics = json.loads((study.folder / "reports/metrics.json").read_text())
+    assert list(metrics) == ["plainnet34"]
+    params = yaml.safe_load((study.folder / "params.yaml").read_text())
+    assert (params["model"], params["models"], params["profile"]) == ("plainnet34", ["plainnet34"], "smoke")
+    shown = study.run("dvc", "exp", "show", "--csv").stdout
+    assert "plain" in shown
+    assert "plainnet34.top1" in shown
+    study.run("git", "checkout", "-q", ".")
+    study.run("dvc", "checkout", "-q")
+
+
+def test_a_network_that_does_not_exist_is_refused(study):
+    done = study.run("dvc", "exp", "run", "-S", "model=typo", code=None)
+    assert done.returncode != 0
+    assert "typo" in done.stderr
+    assert "plainnet34" in done.stderr  # the options are listed
+    assert "Running stage" not in done.stdout
+    assert study.run("git", "status", "--porcelain").stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("stage", "args", "words"),
+    [
+        ("train", ["resnet35"], "unknown network 'resnet35'"),
+        ("prepare", ["imagenet0"], "unknown data set 'imagenet0'"),
+        ("extract", ["resnet18"], "train.resnet18"),
+    ],
+)
+def test_bad_names_end_in_one_line(study, stage, args, words):
+    done = study.stage(stage, *args)
+    assert done.returncode == 1
+    assert words in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_damaged_files_end_in_one_line_and_leave_nothing_behind(study):
+    images = study.folder / "data/prepared/digits/images.npy"
+    whole = images.read_bytes()
+    images.chmod(0o644)
+    before = sorted(study.folder.glob("data/**/*"))
+    try:
+        images.write_bytes(whole[: len(whole) // 2])
+        done = study.stage("extract", "digitcnn")
+        assert done.returncode == 1
+        assert "data/prepared/digits/images.npy is damaged" in done.stderr
+        assert "Traceback" not in done.stderr
+        assert sorted(study.folder.glob("data/**/*")) == before
+    finally:
+        images.write_bytes(whole)
+
+
+def test_impossible_parameters_are_refused_before_any_work(study):
+    params = study.folder / "params.yaml"
+    whole = params.read_text()
+    try:
+        params.write_text(whole.replace("epochs: 2", "epochs: -2").replace("live: false", "lively: false"))
+        done = study.stage("train", "resnet34")
+        assert done.returncode == 1
+        for words in ("train.resnet34.epochs", "track.lively is not a parameter", "track.live is missing"):
+            assert words in done.stderr
+        assert "Traceback" not in done.stderr
+    finally:
+        params.write_text(whole)
+
+
+def test_wrong_calls_end_with_code_two(study):
+    assert study.stage("train").returncode == 2
+
+
+def test_graph_and_scripts_agree():
+    stages = yaml.safe_load((PROJECT / "dvc.yaml").read_text())["stages"]
+    scripts = {p.stem for p in (PROJECT / "src/receptive/stages").glob("*.py")} - {"__init__"}
+    assert scripts == set(stages)
+    for name, stage in stages.items():
+        assert f"receptive.stages.{name}" in stage["cmd"]
+        assert "${" not in stage["cmd"].replace("${item.model}", "").replace("${item.dataset}", "")
+        assert ast.get_docstring(ast.parse((PROJECT / f"src/receptive/stages/{name}.py").read_text()))
+        for dep in stage["deps"]:
+            assert dep.startswith(("data/", "reports/")) or (PROJECT / dep).exists(), f"{name}: {dep} does not exist"
