@@ -10,9 +10,9 @@ Name = Annotated[str, Field(min_length=1)]
 
 
 class Section(BaseModel):
-    """A part of params.yaml: unknown keys are refused, nothing is converted silently."""
+    """A part of params.yaml: unknown keys are refused, nothing is converted silently, every number is finite."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
 class Recipe(Section):

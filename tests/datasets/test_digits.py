@@ -59,6 +59,16 @@ def test_split_is_stratified(validation_images):
     assert counts["validation"].max() - counts["validation"].min() == (validation_images % 10 > 0)
 
 
+def test_classes_that_give_one_more_are_drawn():
+    generous = set()
+    for seed in range(4):
+        labels = digits.load(13, seed).labels
+        counts = labels[labels["split"] == "validation"]["label"].value_counts()
+        generous.add(tuple(sorted(counts[counts == 2].index)))
+    assert {len(three) for three in generous} == {3}
+    assert len(generous) > 1
+
+
 def test_seed_decides(loaded):
     again, other = digits.load(), digits.load(seed=1)
     assert again.images.tobytes() == loaded.images.tobytes()

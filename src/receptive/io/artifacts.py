@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import sys
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -65,7 +66,10 @@ def write_json(path: Path, value: dict) -> None:
 
 def read_json(path: Path, made_by: str) -> dict:
     with _reading(path, made_by):
-        return json.loads(path.read_text())
+        value = json.loads(path.read_text())
+        if not isinstance(value, dict):
+            raise ValueError("it holds no table of names and values")
+        return value
 
 
 def write_table(path: Path, table: "pd.DataFrame") -> None:
@@ -88,11 +92,23 @@ def _reading(path: Path, made_by: str) -> Iterator[None]:
         yield
     except FileNotFoundError:
         raise ReceptiveError(f"{path} is missing: run 'dvc repro {made_by}'") from None
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         reason = " ".join(str(error).split())[:200]
         raise ReceptiveError(
             f"{path} is damaged ({reason}): remove it and run 'dvc checkout', or 'dvc repro {made_by}'"
         ) from None
+
+
+@contextmanager
+def _reading_weights(path: Path, made_by: str) -> Iterator[None]:
+    """The same for weights, whose library raises an error of its own."""
+    from safetensors import SafetensorError
+
+    with _reading(path, made_by):
+        try:
+            yield
+        except SafetensorError as error:
+            raise ValueError(error) from None
 
 
 # ---------------------------------------------------------------- prepared images
@@ -172,7 +188,9 @@ def read_images(params: "Params", network: str) -> "Prepared":
 
 def prepared_digest(dataset: str) -> str:
     """A digest of the images and labels, as ``write_prepared`` recorded it."""
-    return read_json(PREPARED / dataset / "stats.json", f"prepare@{dataset}")["digest"]
+    path, made_by = PREPARED / dataset / "stats.json", f"prepare@{dataset}"
+    with _reading(path, made_by):
+        return read_json(path, made_by)["digest"]
 
 
 # ---------------------------------------------------------------- trained networks
@@ -216,7 +234,6 @@ def read_network(name: str, folder: Path | None = None):
     Raises:
         ReceptiveError: the folder or a file is missing or damaged, or the weights do not fit.
     """
-    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     from receptive import networks
@@ -228,11 +245,8 @@ def read_network(name: str, folder: Path | None = None):
     weights = {}
     for part in ("weights", "normalisation"):
         path = folder / f"{part}.safetensors"
-        with _reading(path, made_by):
-            try:
-                weights[part] = load_file(path)
-            except SafetensorError as error:
-                raise ValueError(error) from None
+        with _reading_weights(path, made_by):
+            weights[part] = load_file(path)
     with _reading(folder / "network.json", made_by):
         network = networks.build(
             description["network"],
@@ -371,9 +385,11 @@ def read_first_filters(network: str) -> np.ndarray:
     """Weights of the first convolution, unit x y x x x channel."""
     from safetensors import safe_open
 
-    name = read_description(network)["first_filters"]
+    made_by = f"train@{network}"
+    with _reading(NETWORKS / network / "network.json", made_by):
+        name = read_description(network)["first_filters"]
     path = NETWORKS / network / "weights.safetensors"
-    with _reading(path, f"train@{network}"), safe_open(path, "np") as weights:
+    with _reading_weights(path, made_by), safe_open(path, "np") as weights:
         return weights.get_tensor(name).transpose(0, 2, 3, 1)
 
 

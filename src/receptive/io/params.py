@@ -156,7 +156,7 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
         raise ReceptiveError(
             f"{path} is missing: run this in the project's folder, or 'receptive compose' there"
         ) from None
-    except YAMLError as error:
+    except (YAMLError, UnicodeDecodeError) as error:
         reason = " ".join(str(error).split())
         raise ReceptiveError(
             f"{path} is no valid YAML ({reason}): mend it, or run 'receptive compose'"
@@ -171,6 +171,8 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
 
 def _sentence(error: dict) -> str:
     where = ".".join(str(part) for part in error["loc"])
+    if error["type"] == "model_type" and not where:
+        return "it holds no parameters: run 'receptive compose'"
     if error["type"] == "extra_forbidden":
         return f"{where} is not a parameter: remove it"
     if error["type"] == "missing":
