@@ -141,3 +141,43 @@ def _hull(seen: Tensor) -> np.ndarray:
         if len(at):
             boxes[y, x] = [*at.min(0), *(at.max(0) + 1)]
     return boxes
+
+
+def with_integers(network: nn.Module, seed: int = 0) -> nn.Module:
+    """The same network, changed in place: evaluation mode, every weight a whole number from -2 to 2.
+
+    On images of small whole numbers float32 then computes without rounding, so that the order of a sum, the
+    batch size and the memory format can change nothing, and there are many ties.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    for parameter in network.eval().parameters():
+        parameter.data.copy_(torch.randint(-2, 3, parameter.shape, generator=generator))
+    return network
+
+
+def with_random_statistics(network: nn.Module, seed: int = 0) -> nn.Module:
+    """The same network, changed in place: batch norms far from the identity, as after training."""
+    generator = torch.Generator().manual_seed(seed)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            for numbers, low, high in (
+                (module.weight, 0.5, 1.5),
+                (module.bias, -0.5, 0.5),
+                (module.running_mean, -0.5, 0.5),
+                (module.running_var, 0.5, 2.0),
+            ):
+                numbers.data.uniform_(low, high, generator=generator)
+    return network
+
+
+def sliding_conv(image: np.ndarray, conv: nn.Conv2d) -> np.ndarray:
+    """A convolution with zero padding, one position after the other: channel x y x x in, unit x y x x out."""
+    weight, bias = conv.weight.detach().double().numpy(), conv.bias.detach().double().numpy()
+    (pad_y, pad_x), (stride_y, stride_x), (height, width) = conv.padding, conv.stride, conv.kernel_size
+    canvas = np.pad(np.asarray(image, np.float64), ((0, 0), (pad_y, pad_y), (pad_x, pad_x)))
+    rows, columns = (canvas.shape[1] - height) // stride_y + 1, (canvas.shape[2] - width) // stride_x + 1
+    result = np.zeros((len(weight), rows, columns))
+    for y, x in np.ndindex(rows, columns):
+        patch = canvas[:, y * stride_y : y * stride_y + height, x * stride_x : x * stride_x + width]
+        result[:, y, x] = (weight * patch).sum((1, 2, 3)) + bias
+    return result

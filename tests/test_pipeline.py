@@ -45,7 +45,8 @@ class Clone:
     def run(self, *command: str, code: int | None = 0) -> subprocess.CompletedProcess:
         done = subprocess.run(command, cwd=self.folder, env=self.environment, capture_output=True, text=True)
         if code is not None and done.returncode != code:
-            raise AssertionError(f"{command} ended with {done.returncode}:\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}")
+            ends = f"{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
+            raise AssertionError(f"{command} ended with {done.returncode}:\n{ends}")
         return done
 
     def commit(self) -> None:

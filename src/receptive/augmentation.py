@@ -75,9 +75,7 @@ def augment(
     Shapes: image x channel x y x x in and out.
     """
     images = len(pixels)
-    mirrored = (
-        torch.rand(images, generator=generator) < 0.5 if flip else torch.zeros(images, dtype=torch.bool)
-    )
+    mirrored = torch.rand(images, generator=generator) < 0.5 if flip else torch.zeros(images, dtype=torch.bool)
     if area is None:
         if not flip:
             return pixels

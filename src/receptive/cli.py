@@ -24,9 +24,7 @@ class Format(StrEnum):
 @app.command()
 def fields(
     network: Annotated[str, typer.Argument(help="A network of ours, or torchvision:<name>.")],
-    size: Annotated[
-        int | None, typer.Option(help="Side of the image in px; the papers' by default.", min=1)
-    ] = None,
+    size: Annotated[int | None, typer.Option(help="Side of the image in px; the papers' by default.", min=1)] = None,
     format: Annotated[Format, typer.Option(help="How to print the table.")] = Format.table,
 ) -> None:
     """Print the receptive fields of NETWORK, layer by layer, in px; no weights or data are needed.

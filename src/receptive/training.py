@@ -38,9 +38,7 @@ def learning_rate(recipe: Recipe, step: int, steps_per_epoch: int) -> float:
         total = recipe.epochs * steps_per_epoch
         top = 0.3 * total - 1
         low, final = peak / 25, peak / 25 / 1e4
-        start, end, share = (
-            (low, peak, step / top) if step <= top else (peak, final, (step - top) / (total - 1 - top))
-        )
+        start, end, share = (low, peak, step / top) if step <= top else (peak, final, (step - top) / (total - 1 - top))
         return end + (start - end) / 2 * (1 + math.cos(math.pi * share))
     rate = peak
     if recipe.schedule == "step":
@@ -57,9 +55,7 @@ def evaluate(network: nn.Module, normalisation: Normalisation, split: Split, dev
     for start in range(0, len(split.labels), _EVALUATION_BATCH):
         labels = split.labels[start : start + _EVALUATION_BATCH].to(device)
         with autocast(device):
-            scores = network(
-                normalisation(pixels(split.images[start : start + _EVALUATION_BATCH].to(device)))
-            )
+            scores = network(normalisation(pixels(split.images[start : start + _EVALUATION_BATCH].to(device))))
         scores = scores.float()
         loss += F.cross_entropy(scores, labels, reduction="sum").item()
         best = scores.topk(min(5, scores.shape[1]), dim=1).indices == labels[:, None]
@@ -111,9 +107,7 @@ def train(
         if checkpoint is not None and checkpoint.exists():
             history = _restore(checkpoint, network, optimiser, order, chance, device)
         for epoch in range(len(history) // 2 + 1, recipe.epochs + 1):
-            row = _epoch(
-                network, normalisation, optimiser, training, recipe, epoch, order, chance, device, progress
-            )
+            row = _epoch(network, normalisation, optimiser, training, recipe, epoch, order, chance, device, progress)
             rows = [
                 {"epoch": epoch, "split": "train", **row},
                 {
@@ -130,9 +124,7 @@ def train(
     return history
 
 
-def _epoch(
-    network, normalisation, optimiser, training, recipe, epoch, order, chance, device, progress
-) -> dict:
+def _epoch(network, normalisation, optimiser, training, recipe, epoch, order, chance, device, progress) -> dict:
     network.train()
     steps = len(training.labels) // recipe.batch_size
     permutation = torch.randperm(len(training.labels), generator=order)

@@ -58,9 +58,7 @@ def test_without_small_leaves_there_is_one_background():
 
 def test_small_leaves_lie_on_the_background():
     few, many = (solid(size=64, leaves=(leaves, leaves)) for leaves in (4, 10))
-    few, many = (
-        [len(np.unique(outside(prepared, image), axis=0)) for image in range(90)] for prepared in (few, many)
-    )
+    few, many = ([len(np.unique(outside(prepared, image), axis=0)) for image in range(90)] for prepared in (few, many))
     assert max(few) == 5
     assert 9 <= max(many) <= 11
     # The subject leaf hides some of them.
@@ -140,9 +138,7 @@ def test_leaf_covers_the_pixels_inside_its_outline():
 
 def gradient(axis):
     ramp = np.linspace(20, 200, 100).astype(np.uint8)
-    return np.broadcast_to(
-        ramp.reshape(-1, 1, 1) if axis == 0 else ramp.reshape(1, -1, 1), (100, 100, 3)
-    ).copy()
+    return np.broadcast_to(ramp.reshape(-1, 1, 1) if axis == 0 else ramp.reshape(1, -1, 1), (100, 100, 3)).copy()
 
 
 def slopes(prepared):

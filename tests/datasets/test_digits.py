@@ -20,8 +20,7 @@ def loaded():
 def rows_with_labels(images, labels):
     """Each image with its label, as bytes, in one sorted order."""
     return sorted(
-        bytes(image.astype(np.uint8).ravel()) + bytes([label])
-        for image, label in zip(images, labels, strict=True)
+        bytes(image.astype(np.uint8).ravel()) + bytes([label]) for image, label in zip(images, labels, strict=True)
     )
 
 

@@ -59,9 +59,7 @@ def load(
     known = [parameter for parameter in takes if parameter not in _RESERVED]
     for parameter in parameters:
         if parameter not in known:
-            raise ReceptiveError(
-                f"unknown parameter '{parameter}' of data set '{name}': it takes {', '.join(known)}"
-            )
+            raise ReceptiveError(f"unknown parameter '{parameter}' of data set '{name}': it takes {', '.join(known)}")
     for parameter in known:
         if takes[parameter].default is Parameter.empty and parameter not in parameters:
             raise ReceptiveError(f"data set '{name}' lacks the parameter '{parameter}': set it")

@@ -84,9 +84,7 @@ PHOTOGRAPHS: dict[str, Source] = {
         (100, 300, 1250, 1110),
         turnable=True,
     ),
-    "rocket": Source(
-        "skimage", "data/rocket.jpg", "DSCOVR on Falcon 9, SpaceX; public domain", (150, 60, 490, 427)
-    ),
+    "rocket": Source("skimage", "data/rocket.jpg", "DSCOVR on Falcon 9, SpaceX; public domain", (150, 60, 490, 427)),
     "tissue": Source(
         "skimage",
         "data/ihc.png",
@@ -95,9 +93,7 @@ PHOTOGRAPHS: dict[str, Source] = {
     ),
     "brick": Source("skimage", "data/brick.png", "CC0Textures; CC0", turnable=True),
     "cameraman": Source("skimage", "data/camera.png", "Lav Varshney; CC0"),
-    "coins": Source(
-        "skimage", "data/coins.png", "Brooklyn Museum; no known copyright restrictions", turnable=True
-    ),
+    "coins": Source("skimage", "data/coins.png", "Brooklyn Museum; no known copyright restrictions", turnable=True),
     "grass": Source("skimage", "data/grass.png", "linolafett, DeviantArt; CC0", turnable=True),
     "gravel": Source("skimage", "data/gravel.png", "CC0Textures; CC0", turnable=True),
     "moon": Source("skimage", "data/moon.png", "no statement in scikit-image", turnable=True),
@@ -203,9 +199,7 @@ def read_photographs(names: Iterable[str] = tuple(PHOTOGRAPHS)) -> dict[str, np.
             with PIL.Image.open(path) as photograph:
                 pixels[name] = np.asarray(photograph.convert("RGB").crop(source.box_px))
         except OSError as error:
-            raise ReceptiveError(
-                f"photograph '{name}' cannot be read ({error}): reinstall {library}"
-            ) from error
+            raise ReceptiveError(f"photograph '{name}' cannot be read ({error}): reinstall {library}") from error
     return pixels
 
 
@@ -225,9 +219,7 @@ def _refuse(
         if name not in known:
             raise ReceptiveError(f"unknown photograph '{name}': choose classes among {', '.join(known)}")
     if len(set(classes)) < len(classes) or len(classes) < 2:
-        raise ReceptiveError(
-            f"collages need two or more distinct classes, not {', '.join(classes) or 'none'}"
-        )
+        raise ReceptiveError(f"collages need two or more distinct classes, not {', '.join(classes) or 'none'}")
     for split, count in zip(SPLITS, (train_images, validation_images), strict=True):
         if count < len(classes):
             raise ReceptiveError(

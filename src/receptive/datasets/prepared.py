@@ -165,9 +165,7 @@ def _check_parts(
         raise _misfit(name, f"a label is outside 0 ... {len(classes) - 1}")
     if (labels["class_name"].to_numpy() != np.array(classes, dtype=object)[labels["label"]]).any():
         raise _misfit(name, "a class name is not the one of its label")
-    if subject_mask is not None and (
-        subject_mask.dtype != np.bool_ or subject_mask.shape != images.shape[:3]
-    ):
+    if subject_mask is not None and (subject_mask.dtype != np.bool_ or subject_mask.shape != images.shape[:3]):
         found = f"{subject_mask.dtype} {subject_mask.shape}"
         raise _misfit(name, f"the subject mask is {found}, not bool {images.shape[:3]}")
 

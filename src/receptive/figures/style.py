@@ -69,4 +69,5 @@ def say(axes, words: str) -> None:
     """An empty panel that says why it is empty."""
     frame(axes)
     axes.set_facecolor("#f4f4f4")
-    axes.text(0.5, 0.5, words, ha="center", va="center", fontsize=9, color="#a03030", transform=axes.transAxes, wrap=True)
+    place = {"ha": "center", "va": "center", "transform": axes.transAxes}
+    axes.text(0.5, 0.5, words, fontsize=9, color="#a03030", wrap=True, **place)

@@ -65,6 +65,7 @@ def write_json(path: Path, value: dict) -> None:
 
 
 def read_json(path: Path, made_by: str) -> dict:
+    """Small numbers; ``made_by`` is the stage that writes them, for the error message."""
     with _reading(path, made_by):
         value = json.loads(path.read_text())
         if not isinstance(value, dict):
@@ -73,6 +74,7 @@ def read_json(path: Path, made_by: str) -> dict:
 
 
 def write_table(path: Path, table: "pd.DataFrame") -> None:
+    """A table as parquet, without its index."""
     path.parent.mkdir(parents=True, exist_ok=True)
     table.to_parquet(path, index=False)
 
@@ -267,10 +269,12 @@ def read_network(name: str, folder: Path | None = None):
 
 
 def read_history(name: str) -> "pd.DataFrame":
+    """The training history: ``epoch, split, loss, top1, top5, lr, images_per_s``, two rows an epoch."""
     return read_table(NETWORKS / name / "history.parquet", f"train@{name}")
 
 
 def read_network_metrics(name: str) -> dict:
+    """``train`` and ``validation`` (each ``loss, top1, top5``) after the last epoch, and ``parameters``."""
     return read_json(NETWORKS / name / "metrics.json", f"train@{name}")
 
 
@@ -345,9 +349,7 @@ def read_preferred(network: str) -> "pd.DataFrame":
     return read_table(ACTIVATIONS / network / "preferred.parquet", f"extract@{network}")
 
 
-def write_stimuli(
-    folder: Path, layer: "Layer", preferred: "pd.DataFrame", patches: np.ndarray, means: dict
-) -> None:
+def write_stimuli(folder: Path, layer: "Layer", preferred: "pd.DataFrame", patches: np.ndarray, means: dict) -> None:
     """``data/stimuli/<network>/<layer>.npz``: top patches and mean preferred stimuli of one layer.
 
     Args:

@@ -45,6 +45,8 @@ class Prepare(Section):
 
 
 class Extract(Section):
+    """Section ``extract``."""
+
     top: Count
     """Responses kept for every unit."""
     hits_per_image: Annotated[int, Field(ge=0)]
@@ -53,12 +55,16 @@ class Extract(Section):
 
 
 class Mine(Section):
+    """Section ``mine``."""
+
     largest_field: Positive
     """Layers whose receptive field is at most this many times the image's side are mined."""
     batch_size: Count
 
 
 class Report(Section):
+    """Section ``report``."""
+
     channels: dict[Name, Annotated[int, Field(ge=0)]]
     """The channel of the detailed figures (KS 4 to 7), for each network that has them."""
     overview_channels: Count
@@ -66,6 +72,8 @@ class Report(Section):
 
 
 class Track(Section):
+    """Section ``track``."""
+
     live: bool
     """Log training to MLflow epoch by epoch instead of once at the end."""
 
@@ -158,9 +166,7 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
         ) from None
     except (YAMLError, UnicodeDecodeError) as error:
         reason = " ".join(str(error).split())
-        raise ReceptiveError(
-            f"{path} is no valid YAML ({reason}): mend it, or run 'receptive compose'"
-        ) from None
+        raise ReceptiveError(f"{path} is no valid YAML ({reason}): mend it, or run 'receptive compose'") from None
     try:
         return Params.model_validate(values)
     except ValidationError as error:
@@ -195,9 +201,7 @@ def compose(folder: Path = Path(), overrides: tuple[str, ...] = ()) -> Path:
         raise ReceptiveError("conf/config.yaml is missing: run this in the project's folder")
     target = folder / "params.yaml"
     try:
-        compose_and_dump(
-            target, str((folder / "conf").resolve()), None, "config", "hydra_plugins", list(overrides)
-        )
+        compose_and_dump(target, str((folder / "conf").resolve()), None, "config", "hydra_plugins", list(overrides))
     except Exception as error:  # Hydra raises a family of its own, wrapped by DVC
         raise ReceptiveError(f"conf/ cannot be composed: {' '.join(str(error).split())}") from None
     return target

@@ -29,31 +29,22 @@ def capture(
     The hooks are gone after the block, also after an exception or an interrupt. The output is read
     at once, before a later in-place operation can change it.
 
-    Parameters
-    ----------
-    network
-        Any module; its weights and mode are not touched.
-    layers
-        Names of submodules, as in ``network.named_modules()``.
-    read
-        Called with the layer's name and its output (image x unit x y x x, or image x unit); its result
-        is stored. The default stores a copy.
-    stop
-        End the forward pass when every layer has been read; the call of the network then returns
-        None instead of scores. Layers deeper than the last one cost nothing.
+    Args:
+        network: any module; its weights and mode are not touched.
+        layers: names of submodules, as in ``network.named_modules()``.
+        read: called with the layer's name and its output (image x unit x y x x, or image x unit); its result
+            is stored. The default stores a copy.
+        stop: end the forward pass when every layer has been read; the call of the network then returns
+            None instead of scores. Layers deeper than the last one cost nothing.
 
-    Raises
-    ------
-    ReceptiveError
-        If the network has no such layer.
+    Raises:
+        ReceptiveError: the network has no such layer.
     """
     layers = list(dict.fromkeys(layers))
     modules = dict(network.named_modules())
     for layer in layers:
         if layer not in modules:
-            raise ReceptiveError(
-                f"the network has no layer '{layer}': 'receptive fields NETWORK' lists its layers"
-            )
+            raise ReceptiveError(f"the network has no layer '{layer}': 'receptive fields NETWORK' lists its layers")
     responses: dict[str, object] = {}
     read_now: set[str] = set()
 
@@ -61,7 +52,8 @@ def capture(
         def hook(module: nn.Module, inputs: tuple, output: Tensor) -> None:
             responses[layer] = read(layer, output)
             read_now.add(layer)
-            if stop and len(read_now) == len(layers):
+            # behind the network itself, forward has ended and nothing would catch this
+            if stop and len(read_now) == len(layers) and module is not network:
                 read_now.clear()
                 raise _Enough
 
@@ -94,9 +86,7 @@ def capture(
 def responses_to(network: nn.Module, images: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
     """The responses of ``layers`` to normalised images, running no deeper than needed.
 
-    Returns
-    -------
-    dict
+    Returns:
         Layer to image x unit x y x x (or image x unit), in the order of the forward pass.
     """
     with capture(network, layers, stop=True) as responses:
@@ -120,4 +110,4 @@ def for_inference(network: nn.Module) -> nn.Module:
         copied = fuse(copied)
     except Exception:  # tracing fails in many ways; the plain copy is right, only slower
         copied = copy.deepcopy(network).eval()
-    return copied.to(memory_format=torch.channels_last)
+    return copied.eval().to(memory_format=torch.channels_last)  # fusing makes new modules in training mode

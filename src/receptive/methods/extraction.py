@@ -39,11 +39,7 @@ class Extraction:
 
         def read(layer: str, response: Tensor) -> None:
             # image x unit x position; a layer without a map has one position
-            flat = (
-                response.float().contiguous().flatten(2)
-                if response.dim() > 2
-                else response.float()[..., None]
-            )
+            flat = response.float().contiguous().flatten(2) if response.dim() > 2 else response.float()[..., None]
             largest = flat.amax(2)
             self.statistics[layer].add(flat, largest)
             self.top[layer].add(flat, largest, numbers)

@@ -17,20 +17,15 @@ _NOBODY = torch.iinfo(torch.int64).max
 class TopResponses:
     """The greatest responses of every unit of one layer, kept while images stream past.
 
-    Parameters
-    ----------
-    units, top
-        Number of units and of responses to keep for each.
-    hits_per_image
-        Most hits that one image may have among a unit's; 0 is no limit. The papers do not say; with
-        more than 1 the best hits are shifted near-copies of one another.
-    device
-        Where the responses lie.
+    Args:
+        units, top: number of units and of responses to keep for each.
+        hits_per_image: most hits that one image may have among a unit's; 0 is no limit. The papers do not say; with
+            more than 1 the best hits are shifted near-copies of one another.
+        device: where the responses lie.
 
-    Attributes
-    ----------
-    value, image, position
-        unit x top, best first. Where fewer were seen, ``value`` is -inf and ``image`` the greatest int64.
+    Attributes:
+        value, image, position: unit x top, best first. Where fewer were seen, ``value`` is -inf and ``image``
+            the greatest int64.
     """
 
     units: int
@@ -49,14 +44,10 @@ class TopResponses:
 
         Only the maps whose greatest response can enter the list are looked at again.
 
-        Parameters
-        ----------
-        responses
-            image x unit x position.
-        largest
-            image x unit, the greatest over the positions.
-        images
-            The images' numbers, int64; no image may come twice.
+        Args:
+            responses: image x unit x position.
+            largest: image x unit, the greatest over the positions.
+            images: the images' numbers, int64; no image may come twice.
         """
         worst, worst_image = self.value[:, -1], self.image[:, -1]
         enters = (largest > worst) | ((largest == worst) & (images[:, None] < worst_image))
@@ -109,23 +100,16 @@ class TopResponses:
         self.position[unit, rank] = position[keep]
 
 
-def cut_patches(
-    images: np.ndarray, boxes: np.ndarray, side: tuple[int, int], outside: int = 128
-) -> np.ndarray:
+def cut_patches(images: np.ndarray, boxes: np.ndarray, side: tuple[int, int], outside: int = 128) -> np.ndarray:
     """Receptive-field patches on canvases of the full size; what lies outside the image is ``outside``.
 
-    Parameters
-    ----------
-    images
-        uint8, patch x y x x x channel: the image of each patch.
-    boxes
-        patch x (top, left, bottom, right), half-open, in px; may leave the image.
-    side
-        Height and width of the boxes.
+    Args:
+        images: uint8, patch x y x x x channel: the image of each patch.
+        boxes: patch x (top, left, bottom, right), half-open, in px; may leave the image.
+        side: height and width of the boxes.
 
-    Returns
-    -------
-    uint8, patch x side y x side x x channel.
+    Returns:
+        uint8, patch x side y x side x x channel.
     """
     height, width = images.shape[1:3]
     patches = np.full((len(images), *side, images.shape[3]), outside, np.uint8)
@@ -133,7 +117,5 @@ def cut_patches(
         rows = slice(max(top, 0), min(bottom, height))
         columns = slice(max(left, 0), min(right, width))
         if rows.start < rows.stop and columns.start < columns.stop:
-            patch[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left] = image[
-                rows, columns
-            ]
+            patch[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left] = image[rows, columns]
     return patches

@@ -8,14 +8,11 @@ def layer_sparsity(units: pd.DataFrame) -> pd.DataFrame:
 
     All units of a layer have as many responses, so this is the mean of the units' proportions.
 
-    Parameters
-    ----------
-    units
-        One row a (layer, unit): ``network, layer, alias, depth, kind, zero_fraction``, in the layers' order.
+    Args:
+        units: one row a (layer, unit): ``network, layer, alias, depth, kind, zero_fraction``, in the layers' order.
 
-    Returns
-    -------
-    One row a layer, in the same order: ``network, layer, alias, depth, kind, zero_fraction``.
+    Returns:
+        One row a layer, in the same order: ``network, layer, alias, depth, kind, zero_fraction``.
     """
     keys = ["network", "layer", "alias", "depth", "kind"]
     return units.groupby(keys, sort=False, dropna=False, as_index=False)["zero_fraction"].mean()

@@ -52,13 +52,11 @@ def bin_numbers(responses: Tensor) -> Tensor:
 class UnitStatistics:
     """Running statistics of the units of one layer.
 
-    Attributes
-    ----------
-    images, positions
-        Number of images seen, and of positions of the map (1 where the layer has none).
-    total, zeros, positive_images, maximum, histogram
-        Per unit: sum of the responses, number of responses that are exactly zero, number of images
-        with a positive response anywhere, greatest response, and counts by bin (unit x bin).
+    Attributes:
+        images, positions: number of images seen, and of positions of the map (1 where the layer has none).
+        total, zeros, positive_images, maximum, histogram: per unit: sum of the responses, number of responses
+            that are exactly zero, number of images with a positive response anywhere, greatest response, and
+            counts by bin (unit x bin).
     """
 
     images: int = 0
@@ -72,12 +70,9 @@ class UnitStatistics:
     def add(self, responses: Tensor, largest: Tensor) -> None:
         """Takes one batch in.
 
-        Parameters
-        ----------
-        responses
-            image x unit x position, float32.
-        largest
-            image x unit, the greatest over the positions.
+        Args:
+            responses: image x unit x position, float32.
+            largest: image x unit, the greatest over the positions.
         """
         images, units, positions = responses.shape
         if self.total is None:
@@ -89,7 +84,7 @@ class UnitStatistics:
             self.maximum = torch.full((units,), -torch.inf, device=device)
             self.histogram = torch.zeros(units, bins(), dtype=torch.int64, device=device)
         self.images += images
-        self.total += responses.sum(2).double().sum(0)
+        self.total += responses.sum(2, dtype=torch.float64).sum(0)
         self.positive_images += (largest > 0).sum(0)
         self.maximum = torch.maximum(self.maximum, largest.amax(0))
         first = torch.arange(units, device=responses.device)[None, :, None] * bins()
@@ -103,9 +98,7 @@ class UnitStatistics:
         if other.total is None:
             return
         if self.total is None:
-            self.__dict__.update(
-                {k: v.clone() if isinstance(v, Tensor) else v for k, v in other.__dict__.items()}
-            )
+            self.__dict__.update({k: v.clone() if isinstance(v, Tensor) else v for k, v in other.__dict__.items()})
             return
         self.images += other.images
         for name in ("total", "zeros", "positive_images", "histogram"):

@@ -43,9 +43,7 @@ def check_name(name: str) -> None:
         return
     near = difflib.get_close_matches(name, names(), 1)
     hint = f"did you mean {near[0]}? " if near else ""
-    raise ReceptiveError(
-        f"unknown network '{name}': {hint}choose one of {', '.join(names())}, or torchvision:<name>"
-    )
+    raise ReceptiveError(f"unknown network '{name}': {hint}choose one of {', '.join(names())}, or torchvision:<name>")
 
 
 def build(name: str, classes: int = 1000, image_size: int = 224, channels: int = 3, **options):

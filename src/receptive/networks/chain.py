@@ -65,9 +65,7 @@ def flat_features(network: str, features: OrderedDict[str, nn.Module], image_siz
     return channels * side * side
 
 
-def classifier(
-    features: int, widths: tuple[int, int], classes: int, dropout: float
-) -> OrderedDict[str, nn.Module]:
+def classifier(features: int, widths: tuple[int, int], classes: int, dropout: float) -> OrderedDict[str, nn.Module]:
     """The three fully connected layers that AlexCNN and VGGCNN share (YU 3.1)."""
     first, second = widths
     return OrderedDict(

@@ -47,6 +47,7 @@ class Block(nn.Module):
             )
 
     def forward(self, x: Tensor) -> Tensor:
+        """The rectified sum of the convolutions' output and the skip (of nothing, without skips)."""
         out = x
         for i in range(1, self.convs):
             out = self.get_submodule(f"relu{i}")(self._conv(i, out))
@@ -66,9 +67,7 @@ class ResNet(nn.Module):
     first convolution is "layer 1", the output of the first block "layer 3".
     """
 
-    def __init__(
-        self, depth: int, classes: int, channels: int = 3, width: float = 1.0, residual: bool = True
-    ):
+    def __init__(self, depth: int, classes: int, channels: int = 3, width: float = 1.0, residual: bool = True):
         super().__init__()
         bottleneck = depth >= 50
         stem = thin(64, width)

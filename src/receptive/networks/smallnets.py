@@ -34,9 +34,7 @@ def fivecnn(
     conv_stride: int = 1,
 ) -> Chain:
     """Four convolutions (32, 64, 128, 128), each followed by a 2x2 pool and batch norm on the output."""
-    return _small(
-        "fivecnn", (32, 64, 128, 128), True, classes, channels, image_size, width, dropout, conv_stride
-    )
+    return _small("fivecnn", (32, 64, 128, 128), True, classes, channels, image_size, width, dropout, conv_stride)
 
 
 def _small(name, sizes, normalised, classes, channels, image_size, width, dropout, conv_stride) -> Chain:
@@ -49,7 +47,5 @@ def _small(name, sizes, normalised, classes, channels, image_size, width, dropou
             features[f"n{i}"] = nn.BatchNorm2d(size)
         before = size
     flat = flat_features(name, features, image_size)
-    head = OrderedDict(
-        fc1=FullLayer(flat, thin(128, width), dropout), fc2=nn.Linear(thin(128, width), classes)
-    )
+    head = OrderedDict(fc1=FullLayer(flat, thin(128, width), dropout), fc2=nn.Linear(thin(128, width), classes))
     return Chain(features, head)

@@ -36,11 +36,7 @@ def main(network: Annotated[str, typer.Argument(help="Name of the network.")]) -
         if not layer.field.whole_image and max(layer.field.y.size, layer.field.x.size) <= limit
     ]
     device = pick_device(params.device)
-    means = {
-        (layer.name, mode): MeanStimulus(layer.field, layer.map_size, mode)
-        for layer in found
-        for mode in MODES
-    }
+    means = {(layer.name, mode): MeanStimulus(layer.field, layer.map_size, mode) for layer in found for mode in MODES}
     net, normalisation = for_inference(net).to(device), normalisation.to(device)
     images = Batches(prepared, "validation", params.mine.batch_size, device)
     with torch.no_grad(), capture(net, [layer.name for layer in found], stop=True) as responses:
