@@ -268,6 +268,18 @@ def read_network(name: str, folder: Path | None = None):
     return network.eval(), normalisation, description
 
 
+def read_layers(name: str) -> "list[Layer]":
+    """The layers of a trained network, without reading its weights."""
+    from receptive import networks
+    from receptive.networks.sites import layers
+
+    description = read_description(name)
+    size, channels = description["image_size"], description["channels"]
+    classes = len(description["classes"])
+    network = networks.build(description["network"], classes, size, channels, **description["options"])
+    return layers(network, size, channels)
+
+
 def read_history(name: str) -> "pd.DataFrame":
     """The training history: ``epoch, split, loss, top1, top5, lr, images_per_s``, two rows an epoch."""
     return read_table(NETWORKS / name / "history.parquet", f"train@{name}")

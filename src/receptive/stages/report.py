@@ -9,31 +9,24 @@ def main() -> None:
 
     params = load_params()
 
-    from receptive import networks
-    from receptive.io import artifacts
-    from receptive.networks.sites import layers
-    from receptive.report import page, sections, tables
+    import pandas as pd
 
-    known = {}
-    for network in params.models:
-        description = artifacts.read_description(network)
-        net = networks.build(
-            description["network"],
-            len(description["classes"]),
-            description["image_size"],
-            description["channels"],
-            **description["options"],
-        )
-        known[network] = layers(net, description["image_size"], description["channels"])
+    from receptive.io import artifacts
+    from receptive.report import page, tables
+    from receptive.report.sections import accuracy, fields, images, preferred, sparsity
+    from receptive.report.writer import Writer
+
+    known = {network: artifacts.read_layers(network) for network in params.models}
+    by_layer = pd.concat([artifacts.read_sparsity(network) for network in params.models], ignore_index=True)
+    units = pd.concat([artifacts.read_units(network) for network in params.models], ignore_index=True)
     with artifacts.writing(artifacts.REPORTS / "new") as folder:
-        write = sections.Writer(folder)
-        sparsity, by_layer, units = sections.sparseness(params, write)
+        write = Writer(folder)
         parts = [
-            sections.images(params, write),
-            sections.learning(params, write),
-            sections.fields(params, known, write),
-            sections.preferred(params, known, write),
-            sparsity,
+            images.section(params, write),
+            accuracy.section(params, write),
+            fields.section(params, known, write),
+            preferred.section(params, known, write),
+            sparsity.section(by_layer, units, write),
         ]
         facts = {
             "Networks": ", ".join(params.models),

@@ -1,0 +1,119 @@
+"""Preferred stimuli and mean preferred stimuli: KS figures 4 to 7, and two sheets a network."""
+
+from receptive.figures import stimuli
+from receptive.io import artifacts
+from receptive.io.params import Params
+from receptive.networks.sites import Layer
+from receptive.report.page import Picture, Section
+from receptive.report.writer import Writer
+
+PAPER_LAYERS = ("max pool", "layer 3", "layer 7")
+"""The layers of KS figures 4 to 9."""
+
+
+def section(params: Params, layers: dict[str, list[Layer]], write: Writer) -> Section:
+    """The paper's figures, the first filters, and the sheets."""
+    parts = []
+    numbers = {"resnet34": ("4", "5"), "plainnet34": ("6", "7")}
+    filters = {network: artifacts.read_first_filters(network) for network in params.models}
+    for network in params.models:
+        if network in numbers and network in params.report.channels:
+            parts += _paper_figures(params, network, layers[network], filters[network], numbers[network], write)
+    parts.append(
+        write.picture(
+            "first_filters",
+            stimuli.first_filters(filters),
+            "First-layer filters of every network",
+            "Filters of the first convolution, up to 32 a network, each scaled by itself; grey is zero.",
+        )
+    )
+    for network in params.models:
+        parts += _sheets(params, network, layers[network], write)
+    return Section(
+        "preferred",
+        "Preferred stimuli",
+        "For every channel all positions of all validation images are ranked by the response; shown are the patches "
+        "of the best, at most one from each image. The mean preferred stimulus is the mean patch over all positive "
+        "responses at positions whose receptive field lies wholly inside the image; where a layer has no such "
+        "position, over all positions, counting only pixels inside the image. Means are stretched to full contrast, "
+        "each by itself. All means resemble the mean of all patches, whatever the channel; what is the channel's own "
+        "shows in the difference from it (grey: no difference). Chequered: outside the image.",
+        parts,
+    )
+
+
+def _paper_figures(params, network, layers, filters, numbers, write) -> list[Picture]:
+    channel = min(params.report.channels[network], len(filters) - 1)
+    shown = [layer for layer in layers if layer.alias in PAPER_LAYERS]
+    known = [stimuli_of(params, network, layer, channel) for layer in shown if mined(params, network, layer)]
+    if not known:
+        return []
+    top, mean = numbers
+    return [
+        write.picture(
+            f"ks{top}_top_patches_{network}",
+            stimuli.top_patches(f"{network}, channel {channel}", known),
+            f"Top 16 patches of channel {channel} of {network} in three layers",
+            f"As KS figure {top}: the 16 patches that excite channel {channel} of {network} most, best first, in "
+            "layers of growing receptive field.",
+        ),
+        write.picture(
+            f"ks{mean}_mean_stimuli_{network}",
+            stimuli.mean_stimuli(f"{network}, channel {channel}", filters[channel], known),
+            f"First filter and mean preferred stimuli of channel {channel} of {network}",
+            f"As KS figure {mean}: the first filter of channel {channel} of {network} and its mean preferred stimuli "
+            "(KS equations 4 and 5); below, their difference from the mean of all patches. N counts the positive "
+            "responses.",
+        ),
+    ]
+
+
+def _sheets(params, network, layers, write) -> list[Picture]:
+    """Two sheets a network: the KS layers where it has them, else its first pool and its deepest mined layer."""
+    there = [layer for layer in layers if mined(params, network, layer)]
+    wanted = [layer for layer in there if layer.alias in PAPER_LAYERS[1:]]
+    if len(wanted) < 2:
+        pools = [layer for layer in there if layer.kind == "pool"]
+        wanted = [*pools[:1], *there[-1:]]
+    parts = []
+    for layer in dict.fromkeys(wanted):
+        count = min(params.report.overview_channels, layer.units)
+        rows = [(f"{channel}", stimuli_of(params, network, layer, channel)) for channel in range(count)]
+        title = f"{network}, {layer.alias}: channels 0 to {count - 1}"
+        parts.append(
+            write.picture(
+                f"sheet_{network}_{layer.alias.replace(' ', '_')}",
+                stimuli.overview(title, rows),
+                f"Mean stimulus and top patches of the first {count} channels of {network}, {layer.alias}",
+                f"{network}, {layer.alias} (receptive field {layer.field.size} px): the first {count} channels, "
+                "not chosen; on the left the mean preferred stimulus and its difference from the mean of all patches.",
+            )
+        )
+    return parts
+
+
+def mined(params: Params, network: str, layer: Layer) -> bool:
+    """Whether the stage ``mine`` has cut this layer's patches."""
+    if layer.field.whole_image:
+        return False
+    limit = params.mine.largest_field * artifacts.read_description(network)["image_size"]
+    return max(layer.field.y.size, layer.field.x.size) <= limit
+
+
+def stimuli_of(params: Params, network: str, layer: Layer, channel: int) -> stimuli.UnitStimuli:
+    """What the figures show of one channel of one layer."""
+    arrays = artifacts.read_stimuli(network, layer.name)
+    rows = arrays["unit"] == channel
+    mode = "interior" if len(arrays["mean_interior"]) else "all"
+    count = int(arrays[f"count_{mode}"][channel])
+    mean = arrays[f"mean_{mode}"][channel]
+    return stimuli.UnitStimuli(
+        title=f"{layer.alias}, {layer.field.size} px",
+        patches=arrays["patches"][rows],
+        boxes=arrays["box"][rows],
+        image_size=artifacts.read_description(network)["image_size"],
+        mean=mean if count else None,
+        baseline=arrays[f"baseline_{mode}"],
+        mean_of=f"{mode} positions, N = {count:,}",
+        dead=bool(arrays["activation"][rows].max(initial=-1.0) <= 0),
+    )
