@@ -8,10 +8,10 @@ export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 
 .DEFAULT_GOAL := help
-.PHONY: help env repro test check mlflow clean
+.PHONY: help env repro test check experiments mlflow clean
 
 help:  ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 env: $(READY)  ## Make the environment in .venv (the other targets do this by themselves)
 
@@ -37,8 +37,12 @@ test: $(READY)  ## Run the whole test suite
 check: $(READY)  ## Check style and formatting (ruff)
 	@ruff check . && ruff format --check .
 
+experiments: $(READY)  ## Compare experiments: accuracies side by side (dvc exp show, the main columns)
+	@dvc exp show --no-pager --drop '.*' --keep '(Experiment|model|dataset|profile|seed|.*top1)$$'
+
 mlflow: $(READY)  ## Browse the runs on http://127.0.0.1:5000
 	@test -e mlflow.db || { echo "error: there are no runs yet: make repro first" >&2; exit 1; }
+	@echo "the runs: http://127.0.0.1:$(or $(PORT),5000)/#/experiments/1/runs (stop with Ctrl-C)"
 	@MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --host 127.0.0.1 --port $(or $(PORT),5000) --workers 1 \
 	  --backend-store-uri sqlite:///$(CURDIR)/mlflow.db
 

@@ -113,7 +113,7 @@ def train(
                 {
                     "epoch": epoch,
                     "split": "validation",
-                    **_validation(network, normalisation, validation, device, row),
+                    **_validation(network, normalisation, validation, device, epoch, row),
                 },
             ]
             history += rows
@@ -154,11 +154,7 @@ def _epoch(network, normalisation, optimiser, training, recipe, epoch, order, ch
         sums += torch.stack([loss.detach().double(), best[:, 0].double().mean(), best.any(1).double().mean()])
         if step % _LOOK_EVERY == _LOOK_EVERY - 1 or step == steps - 1:
             mean = (sums / (step + 1)).tolist()
-            if not math.isfinite(mean[0]):
-                raise ReceptiveError(
-                    f"the loss is not finite in epoch {epoch}, step {step + 1} (rate {rate:.3g}): "
-                    "lower learning_rate, or set warmup_epochs or clip_norm"
-                )
+            _check_finite(mean[0], f"the loss is not finite in epoch {epoch}, step {step + 1}", rate)
             if hasattr(bar, "set_postfix"):
                 speed = (step + 1) * recipe.batch_size / (time.perf_counter() - began)
                 bar.set_postfix(loss=f"{mean[0]:.3f}", top1=f"{mean[1]:.3f}", images_per_s=f"{speed:.0f}")
@@ -166,14 +162,21 @@ def _epoch(network, normalisation, optimiser, training, recipe, epoch, order, ch
     return {"loss": mean[0], "top1": mean[1], "top5": mean[2], "lr": rate, "images_per_s": speed}
 
 
-def _validation(network, normalisation, validation, device, row) -> dict:
+def _validation(network, normalisation, validation, device, epoch, row) -> dict:
     began = time.perf_counter()
     measured = evaluate(network, normalisation, validation, device)
+    # the last step's own loss was taken before that step
+    _check_finite(measured["loss"], f"the validation loss is not finite after epoch {epoch}", row["lr"])
     return {
         **measured,
         "lr": row["lr"],
         "images_per_s": len(validation.labels) / (time.perf_counter() - began),
     }
+
+
+def _check_finite(loss: float, cause: str, rate: float) -> None:
+    if not math.isfinite(loss):
+        raise ReceptiveError(f"{cause} (rate {rate:.3g}): lower learning_rate, or set warmup_epochs or clip_norm")
 
 
 def _optimiser(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:

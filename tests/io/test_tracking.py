@@ -584,6 +584,14 @@ def test_missing_results_leave_nothing_that_counts_as_logged(project):
     assert parent.info.status == "FINISHED"
 
 
+def test_only_a_finished_run_counts_as_logged(project):
+    params = load_params()
+    tracking.log_pipeline(params)
+    store = Store(project)
+    store.client.set_terminated(store.children()["report"].info.run_id, "KILLED")
+    assert tracking.log_pipeline(params)[1] == 1
+
+
 def test_missing_lock_file_is_one_line(project):
     (project / "dvc.lock").unlink()
     with pytest.raises(ReceptiveError, match=r"dvc\.lock is missing: run 'dvc repro'"):

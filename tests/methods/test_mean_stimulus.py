@@ -26,6 +26,8 @@ CASES = {
     "skips pixels": (Axis(1, 2, 0), Axis(2, 4, 1), (9, 13), (5, 3)),
     "skips pixels, large": (Axis(9, 11, 1), Axis(10, 13, -1), (24, 27), (2, 3)),
     "overruns the image": (Axis(3, 4, 1), Axis(9, 6, -11), (9, 10), (4, 6)),
+    "wholly before the image": (Axis(3, 2, -20), Axis(3, 2, -1), (9, 9), (4, 5)),
+    "wholly behind the image": (Axis(9, 4, -4), Axis(9, 2, 13), (9, 12), (3, 4)),
 }
 
 
@@ -230,8 +232,8 @@ def test_white_noise_through_a_linear_unit(mode, side, direct):
     assert mean.direct is direct
     got, count, baseline = gather_in(mean, noise, responses, batch=5000)
     expected = np.sqrt(2 / np.pi) * weight / weight.norm()
-    # Each pixel is a mean of at least 10,000 numbers of variance at most 1; neighbouring patches share
-    # pixels but each pixel of the patch reads every noise value once. Six standard deviations.
+    # Each pixel is a mean of more than 9,000 numbers of variance at most 1, all different values of the noise;
+    # six standard deviations.
     assert int(count) > 9_000
     torch.testing.assert_close(got, expected, rtol=0, atol=6 / np.sqrt(9_000))
     torch.testing.assert_close(baseline, torch.zeros(1, side, side), rtol=0, atol=6 / np.sqrt(9_000))

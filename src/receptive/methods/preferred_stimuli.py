@@ -104,15 +104,15 @@ def cut_patches(images: np.ndarray, boxes: np.ndarray, side: tuple[int, int], ou
     """Receptive-field patches on canvases of the full size; what lies outside the image is ``outside``.
 
     Args:
-        images: uint8, patch x y x x x channel: the image of each patch.
+        images: patch x y x x x channel: the image of each patch; bytes, or any numbers shaped like an image.
         boxes: patch x (top, left, bottom, right), half-open, in px; may leave the image.
         side: height and width of the boxes.
 
     Returns:
-        uint8, patch x side y x side x x channel.
+        patch x side y x side x x channel, of the images' type.
     """
     height, width = images.shape[1:3]
-    patches = np.full((len(images), *side, images.shape[3]), outside, np.uint8)
+    patches = np.full((len(images), *side, images.shape[3]), outside, images.dtype)
     for patch, image, (top, left, bottom, right) in zip(patches, images, boxes, strict=True):
         rows = slice(max(top, 0), min(bottom, height))
         columns = slice(max(left, 0), min(right, width))

@@ -48,6 +48,30 @@ def bin_numbers(responses: Tensor) -> Tensor:
     return middle + torch.where(bits < 0, -distance, distance)
 
 
+def quantile_of(value: np.ndarray, counts: np.ndarray, edges: np.ndarray, greatest: np.ndarray) -> np.ndarray:
+    """Share of a unit's natural responses that are smaller than a value: 0 none, 1 all.
+
+    Exact at the bins' edges; inside a bin the responses count as spread evenly (as half below in the two bins
+    without end, and as none below zero in the bin of exact zeros).
+
+    Args:
+        value: unit; NaN gives NaN.
+        counts: unit x bin, of ``UnitStatistics.histogram``; edges: of ``histogram_edges``.
+        greatest: unit, the greatest natural response; a greater value has quantile 1.
+    """
+    value, counts = np.asarray(value, np.float32), np.asarray(counts, np.float64)
+    known = np.isfinite(value)
+    own = bin_numbers(torch.from_numpy(np.where(known, value, 0).astype(np.float32))).numpy()
+    low, high = edges[own], edges[own + 1]
+    with np.errstate(invalid="ignore"):
+        inside = np.where(low == high, 0.0, np.where(np.isinf(low) | np.isinf(high), 0.5, (value - low) / (high - low)))
+    before = np.concatenate([np.zeros((len(counts), 1)), counts.cumsum(1)], axis=1)
+    unit = np.arange(len(value))
+    share = (before[unit, own] + inside * counts[unit, own]) / counts.sum(1)
+    share = np.where(value > np.asarray(greatest), 1.0, share)
+    return np.where(np.isnan(value), np.nan, np.where(value == np.inf, 1.0, np.where(value == -np.inf, 0.0, share)))
+
+
 @dataclass
 class UnitStatistics:
     """Running statistics of the units of one layer.

@@ -85,7 +85,6 @@ def headline(metrics: dict[str, dict], layers: pd.DataFrame, units: pd.DataFrame
         lines[network] = {
             "top1": round(measured["validation"]["top1"], 4),
             "loss": round(measured["validation"]["loss"], 4),
-            "train_top1": round(measured["train"]["top1"], 4),
             "sparsity_first": round(float(mine["zero_fraction"].iloc[0]), 4),
             "sparsity_last": round(float(mine["zero_fraction"].iloc[-1]), 4),
             "dead_units": int((its["max"] <= 0).sum()),

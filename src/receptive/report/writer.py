@@ -24,6 +24,8 @@ class Writer:
     def table(self, name: str, table: pd.DataFrame, caption: str, formats=None, folded=False, open=False) -> Table:
         """A table as CSV, Markdown and HTML."""
         table.to_csv(self.folder / "tables" / f"{name}.csv", index=False)
-        (self.folder / "tables" / f"{name}.md").write_text(table.to_markdown(index=False) + "\n")
+        known = table.astype(object).where(table.notna(), None)
+        text = known.to_markdown(index=False, missingval="–", floatfmt=".4g")
+        (self.folder / "tables" / f"{name}.md").write_text(text + "\n")
         files = [f"tables/{name}.csv", f"tables/{name}.md"]
         return Table(table_html(table, formats), caption, files, folded, open)

@@ -1,0 +1,174 @@
+"""The report's tables, on frames small enough to count by hand."""
+
+import pandas as pd
+import pytest
+
+from receptive import networks
+from receptive.report import tables
+from receptive.report.published import ACCURACY, FIELDS
+
+
+def measured(top1, top5=1.0, loss=0.5, train=0.9, parameters=10):
+    return {
+        "validation": {"top1": top1, "top5": top5, "loss": loss},
+        "train": {"top1": train, "top5": 1.0, "loss": 0.1},
+        "parameters": parameters,
+    }
+
+
+# Published numbers
+
+
+def test_published_accuracies():
+    # YU 3.1: top-1 errors of 42.6% and 29.5%; TG 2.1 and 4.1
+    assert ACCURACY["alexcnn"]["validation"] == pytest.approx(1 - 0.426)
+    assert ACCURACY["vggcnn"]["validation"] == pytest.approx(1 - 0.295)
+    assert (ACCURACY["digitcnn"]["train"], ACCURACY["digitcnn"]["validation"]) == (0.991, 0.982)
+    assert (ACCURACY["fivecnn"]["train"], ACCURACY["fivecnn"]["validation"]) == (0.879, 0.801)
+    assert set(ACCURACY) | set(FIELDS) <= set(networks.STUDIED)
+
+
+def test_published_fields():
+    assert {name: len(fields) for name, fields in FIELDS.items()} == {
+        "vggcnn": 18, "alexcnn": 8, "resnet34": 3, "plainnet34": 3
+    }  # fmt: skip
+    sizes = [size for size, _ in FIELDS["vggcnn"].values()]
+    assert sizes == [3, 5, 6, 10, 14, 16, 24, 32, 40, 44, 60, 76, 92, 100, 132, 164, 196, 212]
+    assert [stride for _, stride in FIELDS["vggcnn"].values()] == [1] * 2 + [2] * 3 + [4] * 4 + [8] * 4 + [16] * 4 + [
+        32
+    ]
+    assert list(FIELDS["alexcnn"].values()) == [
+        (11, 4), (15, 8), (47, 8), (55, 16), (87, 16), (119, 16), (151, 16), (167, 32)
+    ]  # fmt: skip
+    for name in ("resnet34", "plainnet34"):
+        assert FIELDS[name] == {"max pool": (11, None), "layer 3": (27, None), "layer 7": (59, None)}
+
+
+# Accuracy
+
+
+def test_accuracy_stands_beside_the_papers():
+    metrics = {"vggcnn": measured(0.6, 0.95, 1.25, 0.8, 1000), "resnet34": measured(0.7)}
+    table = tables.accuracy(metrics, {"vggcnn": "collages", "resnet34": "collages, 64 px", "unused": ""})
+    row = table.iloc[0].to_dict()
+    assert pd.isna(row.pop("paper: training"))  # YU print none
+    assert row == {
+        "network": "vggcnn",
+        "images": "collages",
+        "parameters": 1000,
+        "top-1, training": 0.8,
+        "top-1, validation": 0.6,
+        "top-5, validation": 0.95,
+        "loss, validation": 1.25,
+        "paper: validation": 0.705,
+        "paper: on": "ImageNet, 1000 classes (YU)",
+    }
+    # KS print no accuracy
+    assert table.loc[1, "paper: on"] == "not reported"
+    assert pd.isna(table.loc[1, "paper: validation"])
+    assert list(table["network"]) == ["vggcnn", "resnet34"]
+
+
+# Receptive fields
+
+
+def field_row(alias, size, stride):
+    return {"layer": f"{alias}.relu", "alias": alias, "kind": "conv", "size": size, "stride": stride, "start": -1}
+
+
+def test_fields_agree_or_not():
+    rows = [
+        field_row("c1_1", 3, 1),  # as published
+        field_row("c1_2", 7, 1),  # another size
+        field_row("p1", 6, 4),  # another stride
+        field_row("extra", 8, 4),  # not published
+        field_row("c2_1", "10x12", "2x2"),  # unequal sides
+    ]
+    table = tables.receptive_fields("vggcnn", rows)
+    assert list(table["agrees"]) == ["yes", "no", "no", "", "no"]
+    assert table["published size"].tolist() == [3, 5, 6, pd.NA, 10]
+    assert table["published stride"].tolist() == [1, 1, 2, pd.NA, 2]
+    assert table["published size"].dtype == "Int64"  # 3, not 3.0
+    assert table[["layer", "alias", "kind", "size", "stride", "start"]].to_dict("records") == rows
+
+
+def test_fields_without_a_published_stride_agree_by_size():
+    rows = [field_row("max pool", 11, 4), field_row("layer 3", 27, 99), field_row("layer 7", 58, 4)]
+    assert list(tables.receptive_fields("resnet34", rows)["agrees"]) == ["yes", "yes", "no"]
+
+
+def test_fields_of_a_network_that_nobody_published():
+    table = tables.receptive_fields("fivecnn", [field_row("c1", 3, 1), field_row("c2", 8, 2)])
+    assert list(table["agrees"]) == ["", ""]
+    assert table["published size"].isna().all()
+
+
+# Sparsity and activity
+
+
+@pytest.fixture
+def layers():
+    """Two networks; pools and convolutions count, the rest does not."""
+    return pd.DataFrame(
+        [
+            ("a", "c1.relu", "c1", 1, "conv", 0.123456),
+            ("a", "p1", "p1", 1, "pool", 0.25),
+            ("a", "avgpool", "average pool", 1, "global_pool", 0.9),
+            ("a", "fc", "scores", 2, "fc", 0.0),
+            ("b", "c1.relu", "c1", 1, "conv", 0.5),
+            ("b", "c2.relu", "c2", 2, "conv", 0.75),
+        ],
+        columns=["network", "layer", "alias", "depth", "kind", "zero_fraction"],
+    )
+
+
+@pytest.fixture
+def units():
+    """Layer c1 of a: dead, nearly always active, exactly at the limit, just below, sometimes; p1: one dead; b: none."""
+    rows = [
+        ("a", "c1", 1, "conv", 0, 100, 0.0, 0),
+        ("a", "c1", 1, "conv", 1, 100, 3.0, 100),
+        ("a", "c1", 1, "conv", 2, 100, 3.0, 95),
+        ("a", "c1", 1, "conv", 3, 100, 3.0, 94),
+        ("a", "c1", 1, "conv", 4, 100, 0.5, 1),
+        ("a", "p1", 1, "pool", 0, 100, -1.0, 0),
+        ("a", "fc", 2, "fc", 0, 100, -1.0, 0),
+        ("b", "c1", 1, "conv", 0, 20, 2.0, 19),
+        ("b", "c1", 1, "conv", 1, 20, 2.0, 18),
+    ]
+    return pd.DataFrame(rows, columns=["network", "alias", "depth", "kind", "unit", "images", "max", "positive_images"])
+
+
+def test_sparsity_lists_convolutions_and_pools(layers):
+    table = tables.sparsity(layers)
+    assert list(table["zero_fraction"]) == [0.123456, 0.25, 0.5, 0.75]
+    assert list(table.columns) == ["network", "layer", "alias", "depth", "kind", "zero_fraction"]
+    assert list(table.index) == [0, 1, 2, 3]
+
+
+def test_activity_counts_units(units):
+    before = units.copy()
+    table = tables.activity(units)
+    dead, alive = "never active", "active on 95% of the images"
+    assert table.to_dict("records") == [
+        {"network": "a", "alias": "c1", "depth": 1, "kind": "conv", "units": 5, dead: 1, alive: 2},
+        {"network": "a", "alias": "p1", "depth": 1, "kind": "pool", "units": 1, dead: 1, alive: 0},
+        {"network": "b", "alias": "c1", "depth": 1, "kind": "conv", "units": 2, dead: 0, alive: 1},
+    ]
+    pd.testing.assert_frame_equal(units, before)
+
+
+def test_headline_numbers(layers, units):
+    metrics = {"a": measured(0.123456, loss=1.23456, train=0.98765), "b": measured(1.0)}
+    lines = tables.headline(metrics, layers, units)
+    assert lines["a"] == {
+        "top1": 0.1235,
+        "loss": 1.2346,
+        "sparsity_first": 0.1235,
+        "sparsity_last": 0.25,
+        "dead_units": 2,
+    }
+    assert (lines["b"]["sparsity_first"], lines["b"]["sparsity_last"], lines["b"]["dead_units"]) == (0.5, 0.75, 0)
+    assert list(lines) == ["a", "b"]
+    # plain numbers, so that they can be written as JSON
+    assert {type(value) for line in lines.values() for value in line.values()} == {float, int}
