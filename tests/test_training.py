@@ -336,6 +336,12 @@ def test_progress_is_told_what_it_wraps():
     assert len(postfixes) == 4
     assert postfixes[1]["loss"] == f"{history[0]['loss']:.3f}"
     assert postfixes[3]["top1"] == f"{history[2]['top1']:.3f}"
+    # the mean so far: of equal images it is the same after ten steps as after twelve
+    split.images[:], split.labels[:] = split.images[0].clone(), 0
+    postfixes.clear()
+    train(linear(), as_they_are(), split, split, recipe(learning_rate=1e-30), 0, CPU, progress=progress)
+    assert postfixes[0]["loss"] == postfixes[1]["loss"]
+    assert float(postfixes[0]["loss"]) > 0.1
 
 
 # Evaluation
@@ -459,6 +465,22 @@ def test_the_same_seed_gives_the_same_bytes(splits, kind, uninterrupted):
     assert Run(splits, kind, seed=1)().bytes() != uninterrupted.bytes()
 
 
+def test_dropout_follows_the_seed_and_nothing_else():
+    split = random_split(12)
+    split.images[:], split.labels[:] = split.images[0].clone(), 0  # equal images: their order does not matter
+    whole = {"recipe": recipe(batch_size=12, epochs=2), "device": CPU}
+
+    def weights(seed, share):
+        network = nn.Sequential(nn.Flatten(), nn.Dropout(share), linear()[1])
+        torch.rand(seed)  # the global source of chance has no say
+        train(network, as_they_are(), split, split, seed=seed, **whole)
+        return network[2].weight.detach()
+
+    torch.testing.assert_close(weights(0, 0.0), weights(1, 0.0))
+    assert torch.equal(weights(1, 0.5), weights(1, 0.5))
+    assert (weights(0, 0.5) - weights(1, 0.5)).abs().max() > 1e-3
+
+
 @pytest.mark.parametrize("epoch", [1, 2])
 def test_a_resumed_run_ends_the_same(splits, kind, uninterrupted, tmp_path, epoch):
     checkpoint = tmp_path / "deep" / "checkpoint.pt"
@@ -480,7 +502,7 @@ def test_a_checkpoint_changes_nothing(splits, kind, uninterrupted, tmp_path):
     # and one of a finished run is the finished run
     finished = Run(splits, kind, weights=7, checkpoint=tmp_path / "c.pt", on_epoch=stop_in(4))()
     assert finished.bytes() == uninterrupted.bytes()
-    assert finished.history[0]["images_per_s"] > 0
+    assert not finished.network.training
     assert finished.losses() == uninterrupted.losses()
 
 

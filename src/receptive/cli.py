@@ -38,7 +38,7 @@ def fields(
     networks.check_name(network)
     default, channels = networks.default_image(network)
     side = size or default
-    rows = field_rows(layers(networks.build(network, image_size=side, channels=channels), side, channels))
+    rows = field_rows(layers(networks.outline(network, image_size=side, channels=channels), side, channels))
     if format is Format.json:
         print(json.dumps(rows, indent=2))
         return

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from receptive.methods.unit_statistics import UnitStatistics, bin_numbers, bins, histogram_edges
+from receptive.methods.unit_statistics import UnitStatistics, bin_numbers, bins, histogram_edges, quantile_of
 
 
 def sizes():
@@ -199,3 +199,44 @@ def test_merging_leaves_the_other_alone():
     merged.add(torch.from_numpy(responses[9:]), torch.from_numpy(responses[9:]).amax(2))
     assert_same(other, copy)
     assert_same(merged, statistics_of(responses))
+
+
+# Quantiles
+
+
+def test_quantiles_at_the_edges_are_the_exact_shares():
+    responses = some_responses()
+    statistics, edges = statistics_of(responses), histogram_edges()
+    counts, greatest = statistics.histogram.numpy(), responses.max((0, 2))
+    for edge in edges[:-2][edges[:-2] > 0]:  # a bin of positive responses begins at its edge; the last has no end
+        expected = (responses < edge).mean((0, 2))
+        expected = np.where(edge > greatest, 1.0, expected)
+        found = quantile_of(np.full(5, edge), counts, edges, greatest)
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
+    zero = quantile_of(np.zeros(5), counts, edges, greatest)
+    np.testing.assert_allclose(zero, np.where(greatest < 0, 1.0, (responses < 0).mean((0, 2))), rtol=0, atol=1e-12)
+
+
+def test_quantiles_inside_a_bin_are_off_by_no_more_than_the_bin():
+    responses = np.random.default_rng(1).normal(size=(200, 4, 50)).astype("f4")
+    statistics, edges = statistics_of(responses), histogram_edges()
+    counts, greatest = statistics.histogram.numpy(), responses.max((0, 2))
+    for value in (-2.3, -1.1, -0.01, 0.3, 0.9, 1.7, 2.9):
+        found = quantile_of(np.full(4, value), counts, edges, greatest)
+        np.testing.assert_allclose(found, (responses < value).mean((0, 2)), atol=0.01)
+
+
+def test_quantiles_rise_and_end_at_zero_and_one():
+    responses = some_responses()
+    statistics, edges = statistics_of(responses), histogram_edges()
+    counts, greatest = statistics.histogram.numpy(), responses.max((0, 2))
+    values = np.sort(awkward_values())
+    found = np.stack([quantile_of(np.full(5, v), counts, edges, greatest) for v in values])
+    assert (np.diff(found, axis=0) >= 0).all()
+    assert found.min() >= 0
+    assert found.max() <= 1
+    for value, share in ((np.inf, 1.0), (-np.inf, 0.0), (1e30, 1.0)):
+        assert (quantile_of(np.full(5, value), counts, edges, greatest) == share).all()
+    assert np.isnan(quantile_of(np.full(5, np.nan), counts, edges, greatest)).all()
+    just_above = np.nextafter(greatest, np.float32(np.inf))
+    assert (quantile_of(just_above, counts, edges, greatest) == 1).all()

@@ -211,6 +211,8 @@ def test_chains_compute_what_the_papers_say(name, batch_norm):
         expected = chain_forward(name, network.eval(), images, batch_norm)
         torch.testing.assert_close(network(images), expected)
     assert expected.std() > 1e-3
+    # a bias before batch norm would have no effect
+    assert {conv.bias is None for conv in of_type(network, nn.Conv2d).values()} == {batch_norm}
     norms = of_type(network, nn.BatchNorm2d)
     assert len(norms) == (len(CONVS[name]) if batch_norm or name == "fivecnn" else 0)
 

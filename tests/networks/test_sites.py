@@ -8,7 +8,7 @@ from torch import nn
 
 from receptive import networks
 from receptive.errors import ReceptiveError
-from receptive.networks.sites import field_rows, find_layer, layers
+from receptive.networks.sites import field_rows, find_layer, layers, overview_layers, select_layers
 
 # Receptive fields: (size, stride, start). Sizes and strides of the chains are the tables of Yu et al.; the starts
 # follow from the paddings, by hand.
@@ -302,3 +302,31 @@ def test_layers_leave_the_network_alone():
     assert network.training
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
     assert not any(module._forward_hooks for module in network.modules())
+
+
+# The layers that the study shows
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "aliases"),
+    [
+        ("resnet34", 64, ["max pool", "layer 3", "layer 7"]),
+        ("plainnet34", 224, ["max pool", "layer 3", "layer 7"]),
+        ("resnet34", 56, ["max pool", "layer 3"]),  # layer 7 sees 59 px
+        ("vggcnn", 64, ["p1", "c4_1"]),
+        ("alexcnn", 64, ["p1", "p2"]),
+        ("fivecnn", 64, ["p1", "p4"]),
+    ],
+)
+def test_overview_layers(name, size, aliases):
+    known = layers(networks.build(name, classes=5, image_size=size, width=0.125), size)
+    assert [layer.alias for layer in overview_layers(known, size)] == aliases
+
+
+def test_layers_are_selected_by_word_and_by_name_each_once():
+    known = layers(networks.build("vggcnn", classes=5, image_size=64, width=0.125), 64)
+    wanted = ["first conv", "c1.1", "second conv", "last conv", "overview", "scores"]
+    selected = [layer.alias for layer in select_layers(known, wanted, 64)]
+    assert selected == ["c1_1", "c1_2", "c5_3", "p1", "c4_1", "fc8"]
+    with pytest.raises(ReceptiveError, match="no layer 'third conv'"):
+        select_layers(known, ["third conv"], 64)

@@ -203,3 +203,18 @@ def _chunks(images: np.ndarray, rows: np.ndarray) -> Iterator[np.ndarray]:
     images_a_chunk = max(1, _CHUNK_VALUES // int(np.prod(images.shape[1:])))
     for first in range(0, len(rows), images_a_chunk):
         yield images[rows[first : first + images_a_chunk]]
+
+
+def first_validation_image(prepared: Prepared, class_name: str | None = None) -> int:
+    """Number of the first validation image of a class; without a name, of the class with label 0.
+
+    Raises:
+        ReceptiveError: the set has no such class, or no validation image of it.
+    """
+    wanted = class_name or prepared.classes[0]
+    if wanted not in prepared.classes:
+        raise ReceptiveError(f"{prepared.name} has no class '{wanted}': choose one of {', '.join(prepared.classes)}")
+    rows = prepared.labels[(prepared.labels["split"] == "validation") & (prepared.labels["class_name"] == wanted)]
+    if rows.empty:
+        raise ReceptiveError(f"{prepared.name} has no validation image of class '{wanted}': choose another class")
+    return int(rows["image"].iloc[0])

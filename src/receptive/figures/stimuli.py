@@ -45,7 +45,7 @@ def top_patches(unit_title: str, layers: list[UnitStimuli]) -> Figure:
         if unit.dead:
             say(axes, "dead channel:\nnever active on a\nvalidation image")
         else:
-            show(axes, mosaic(_tiles(unit, 16), 4))
+            show(axes, mosaic(tiles(unit, 16), 4))
     fig.suptitle(unit_title, fontsize=12)
     return fig
 
@@ -63,8 +63,8 @@ def mean_stimuli(unit_title: str, first_filter: np.ndarray, layers: list[UnitSti
     grid[1, 0].axis("off")
     for (above, below), unit in zip(grid[:, 1:].T, layers, strict=True):
         above.set_title(unit.title, fontsize=11)
-        _show_mean(above, unit)
-        _show_difference(below, unit)
+        show_mean(above, unit)
+        show_difference(below, unit)
         below.set_xlabel(unit.mean_of, fontsize=8)
     grid[0, 1].set_ylabel("mean", fontsize=9)
     grid[1, 1].set_ylabel("minus mean of all patches", fontsize=9)
@@ -78,12 +78,12 @@ def overview(title: str, units: list[tuple[str, UnitStimuli]], columns: int = 12
     grid = fig.subplots(len(units), 3, width_ratios=[1, 1, columns], squeeze=False)
     for (mean_axes, difference_axes, axes), (name, unit) in zip(grid, units, strict=True):
         mean_axes.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9)
-        _show_mean(mean_axes, unit)
-        _show_difference(difference_axes, unit)
+        show_mean(mean_axes, unit)
+        show_difference(difference_axes, unit)
         if unit.dead:
             say(axes, "dead channel: never active on a validation image")
         else:
-            show(axes, mosaic(_tiles(unit, columns), columns))
+            show(axes, mosaic(tiles(unit, columns), columns))
             axes.set_anchor("W")
     for axes, name in zip(grid[0], ("mean", "difference", "preferred patches, best first"), strict=True):
         axes.set_title(name, fontsize=9, loc="left" if axes is grid[0][2] else "center")
@@ -91,14 +91,16 @@ def overview(title: str, units: list[tuple[str, UnitStimuli]], columns: int = 12
     return fig
 
 
-def _show_mean(axes, unit: UnitStimuli) -> None:
+def show_mean(axes, unit: UnitStimuli) -> None:
+    """The mean preferred stimulus, stretched to full contrast."""
     if unit.mean is None:
         say(axes, "never\npositive")
     else:
         show(axes, np.nan_to_num(stretched(unit.mean), nan=0.5))
 
 
-def _show_difference(axes, unit: UnitStimuli) -> None:
+def show_difference(axes, unit: UnitStimuli) -> None:
+    """The mean preferred stimulus minus the mean of all patches; grey: no difference."""
     if unit.mean is None:
         say(axes, "never\npositive")
     else:
@@ -116,8 +118,8 @@ def first_filters(filters: dict[str, np.ndarray], most: int = 32) -> Figure:
     fig = figure(11, 0.72 * sum(rows) + 0.45 * len(rows))
     grid = fig.subplots(len(rows), 1, height_ratios=rows, squeeze=False)[:, 0]
     for axes, (network, weights) in zip(grid, filters.items(), strict=True):
-        tiles = np.stack([_enlarged((255 * as_colour(signed(w))).round().astype(np.uint8)) for w in weights[:most]])
-        show(axes, mosaic(tiles, columns))
+        shown = np.stack([enlarged((255 * as_colour(signed(w))).round().astype(np.uint8)) for w in weights[:most]])
+        show(axes, mosaic(shown, columns))
         axes.set_anchor("W")
         axes.set_title(f"{network}: {weights.shape[1]} x {weights.shape[2]} px", fontsize=10, loc="left")
     return fig
@@ -138,21 +140,23 @@ def mosaic(tiles: np.ndarray, columns: int, gap: int = 4) -> np.ndarray:
     return canvas
 
 
-def _tiles(unit: UnitStimuli, most: int) -> np.ndarray:
+def tiles(unit: UnitStimuli, most: int) -> np.ndarray:
+    """The unit's first ``most`` patches, enlarged, for ``mosaic``."""
     return np.stack(
         [
-            _mark_outside(_enlarged(as_colour(patch)), box, unit.image_size, len(patch))
+            mark_outside(enlarged(as_colour(patch)), box, unit.image_size, len(patch))
             for patch, box in zip(unit.patches[:most], unit.boxes[:most], strict=True)
         ]
     )
 
 
-def _enlarged(picture: np.ndarray) -> np.ndarray:
+def enlarged(picture: np.ndarray) -> np.ndarray:
+    """The picture repeated by the whole number that brings it nearest to a tile's side."""
     factor = max(1, round(_TILE_PX / len(picture)))
     return picture.repeat(factor, 0).repeat(factor, 1)
 
 
-def _mark_outside(tile: np.ndarray, box: np.ndarray, image_size: int, side: int) -> np.ndarray:
+def mark_outside(tile: np.ndarray, box: np.ndarray, image_size: int, side: int) -> np.ndarray:
     """The tile with everything outside the image chequered."""
     factor = len(tile) // side
     top, left = box[0], box[1]

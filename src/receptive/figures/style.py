@@ -65,9 +65,9 @@ def frame(axes) -> None:
         spine.set(visible=True, color="#999999", linewidth=0.6)
 
 
-def say(axes, words: str) -> None:
+def say(axes, words: str, size: float = 9) -> None:
     """An empty panel that says why it is empty."""
     frame(axes)
     axes.set_facecolor("#f4f4f4")
     place = {"ha": "center", "va": "center", "transform": axes.transAxes}
-    axes.text(0.5, 0.5, words, fontsize=9, color="#a03030", wrap=True, **place)
+    axes.text(0.5, 0.5, words, fontsize=size, color="#a03030", wrap=True, **place)

@@ -35,6 +35,11 @@ NETWORKS = Path("data/networks")
 ACTIVATIONS = Path("data/activations")
 STIMULI = Path("data/stimuli")
 SPARSITY = Path("data/sparsity")
+ABLATION = Path("data/ablation")
+FILTERS = Path("data/filters")
+FEATURE_MAPS = Path("data/feature_maps")
+MAXIMIZATION = Path("data/maximization")
+DECONVOLUTION = Path("data/deconvolution")
 REPORTS = Path("reports")
 
 
@@ -274,9 +279,10 @@ def read_layers(name: str) -> "list[Layer]":
     from receptive.networks.sites import layers
 
     description = read_description(name)
-    size, channels = description["image_size"], description["channels"]
-    classes = len(description["classes"])
-    network = networks.build(description["network"], classes, size, channels, **description["options"])
+    with _reading(NETWORKS / name / "network.json", f"train@{name}"):
+        size, channels = description["image_size"], description["channels"]
+        classes = len(description["classes"])
+        network = networks.outline(description["network"], classes, size, channels, **description["options"])
     return layers(network, size, channels)
 
 
@@ -288,6 +294,13 @@ def read_history(name: str) -> "pd.DataFrame":
 def read_network_metrics(name: str) -> dict:
     """``train`` and ``validation`` (each ``loss, top1, top5``) after the last epoch, and ``parameters``."""
     return read_json(NETWORKS / name / "metrics.json", f"train@{name}")
+
+
+def network_digest(name: str) -> str:
+    """A digest of the trained network: its weights, its normalisation, and how it is built."""
+    folder, files = NETWORKS / name, ("weights.safetensors", "normalisation.safetensors", "network.json")
+    with _reading(folder, f"train@{name}"):
+        return _digest_files(*(folder / file for file in files))
 
 
 def read_description(name: str) -> dict:
@@ -395,6 +408,138 @@ def read_sparsity(network: str) -> "pd.DataFrame":
     return read_table(SPARSITY / network / "layers.parquet", f"sparsity@{network}")
 
 
+def read_first_pool(network: str) -> "pd.DataFrame":
+    """The rows of units.parquet of the network's first pooling layer, unit by unit.
+
+    Raises:
+        ReceptiveError: the network has none.
+    """
+    units = read_units(network)
+    layers = units.loc[units["kind"] == "pool", "layer"]
+    if layers.empty:
+        raise ReceptiveError(f"{network} has no pooling layer: leave it out of models")
+    return units[units["layer"] == layers.iloc[0]].sort_values("unit", ignore_index=True)
+
+
+def write_ablation(network: str, found: dict) -> Path:
+    """``data/ablation/<network>``: inactive.json (``methods.ablation.ablate``) and, for MLflow, metrics.json."""
+    folder = ABLATION / network
+    headline = {name: found[name] for name in ("delta_loss", "delta_loss_random") if found[name] is not None}
+    with writing(folder) as new:
+        write_json(new / "inactive.json", found)
+        write_json(new / "metrics.json", {"inactive_units": len(found["inactive_units"]), **headline})
+    return folder
+
+
+def read_ablation(network: str) -> dict:
+    """inactive.json: the inactive units of the first pool, the changes of loss, the control and the sweep."""
+    return read_json(ABLATION / network / "inactive.json", f"ablate@{network}")
+
+
+def read_histograms(network: str) -> dict[str, np.ndarray]:
+    """Bin ``edges`` and, by layer, counts of all natural responses (unit x bin)."""
+    path = ACTIVATIONS / network / "histograms.npz"
+    with _reading(path, f"extract@{network}"), np.load(path) as arrays:
+        return dict(arrays)
+
+
+def write_maximization(network: str, results: "pd.DataFrame", images: dict[str, np.ndarray], metrics: dict) -> Path:
+    """``data/maximization/<network>``: results.parquet, images.npz and, for MLflow, metrics.json.
+
+    Args:
+        results: one row a result, group by group: ``network, layer, alias, unit, objective, preset, initialisation,
+            status, activation, quantile, natural_max, iterations, seed`` and the box of what is shown,
+            ``top_px, left_px, bottom_px, right_px`` (half-open, may leave the image).
+        images: by ``maximization_group`` the pixels of its rows in their order, float32, row x y x x x channel: the
+            part of the box inside the image; values leave [0, 1] where no real image lies.
+    """
+    folder = MAXIMIZATION / network
+    with writing(folder) as new:
+        write_table(new / "results.parquet", results)
+        np.savez(new / "images.npz", **images)
+        write_json(new / "metrics.json", metrics)
+    return folder
+
+
+def maximization_group(layer: str, objective: str, preset: str, initialisation: str) -> str:
+    """The name under which the images of such results lie."""
+    return "/".join((layer, objective, preset, initialisation))
+
+
+def read_maximization(network: str) -> "tuple[pd.DataFrame, dict[str, np.ndarray]]":
+    """results.parquet, and the pixels of every group."""
+    folder, made_by = MAXIMIZATION / network, f"maximize@{network}"
+    results = read_table(folder / "results.parquet", made_by)
+    with _reading(folder / "images.npz", made_by), np.load(folder / "images.npz") as arrays:
+        return results, dict(arrays)
+
+
+def write_deconvolution(
+    network: str,
+    images: "pd.DataFrame",
+    representations: dict[str, np.ndarray],
+    energy: "pd.DataFrame | None",
+    predictions: "pd.DataFrame",
+    units: "pd.DataFrame",
+    patches: dict[str, np.ndarray],
+) -> Path:
+    """``data/deconvolution/<network>``: what was carried back to the pixels, signed, in normalised space.
+
+    - images.parquet: one row an image shown, ``image, label, class_name``; representations.npz: under each
+      layer's name, in the order of depth, image x y x x x channel, float32, in the same order.
+    - energy.parquet: one row a layer and image, ``network, layer, alias, depth, kind, image, label, energy``
+      (sum of squares), ``energy_outside_fraction, area_outside_fraction, image_energy_outside_fraction``;
+      only where the subject's mask is known.
+    - predictions.parquet: one row an image and rank, ``network, image, label, class_name, rank, predicted,
+      probability``.
+    - units.parquet: one row a patch, the columns of preferred.parquet with the box that was cut, and ``alias, depth,
+      response, peak``; units.npz: under each layer's name, patch x y x x x channel, float16, in the same
+      order; times ``peak`` they are the reconstructions. A unit without a row is dead, a layer of dead units
+      has no patches.
+    """
+    folder = DECONVOLUTION / network
+    with writing(folder) as new:
+        write_table(new / "images.parquet", images)
+        np.savez(new / "representations.npz", **representations)
+        predictions.insert(0, "network", network)
+        write_table(new / "predictions.parquet", predictions)
+        write_table(new / "units.parquet", units)
+        np.savez_compressed(new / "units.npz", **patches)  # most patches are 0 in most places
+        if energy is not None:
+            energy.insert(0, "network", network)
+            write_table(new / "energy.parquet", energy)
+            shares = energy.groupby("alias", sort=False)["energy_outside_fraction"].mean().dropna()
+            write_json(new / "metrics.json", {f"energy_outside.{alias}": share for alias, share in shares.items()})
+    return folder
+
+
+def read_deconvolution(network: str, table: str) -> "pd.DataFrame":
+    """One of the tables of ``write_deconvolution``: "images", "predictions" or "units"."""
+    return read_table(DECONVOLUTION / network / f"{table}.parquet", f"deconvolve@{network}")
+
+
+def read_energy(network: str) -> "pd.DataFrame | None":
+    """The energies of the reconstructions outside the subject; None where nobody knows the subject."""
+    path = DECONVOLUTION / network / "energy.parquet"
+    read_deconvolution(network, "images")  # that the folder is there at all
+    return read_table(path, f"deconvolve@{network}") if path.exists() else None
+
+
+def read_representations(network: str) -> dict[str, np.ndarray]:
+    """Layer to what its representation of each image shown was carried back to; shallow layers first."""
+    path = DECONVOLUTION / network / "representations.npz"
+    with _reading(path, f"deconvolve@{network}"), np.load(path) as arrays:
+        return dict(arrays)
+
+
+def read_unit_patches(network: str, layer: str) -> "tuple[pd.DataFrame, np.ndarray] | None":
+    """The rows of units.parquet of one layer and its deconvolved patches; None where it has none."""
+    units = read_deconvolution(network, "units")
+    path = DECONVOLUTION / network / "units.npz"
+    with _reading(path, f"deconvolve@{network}"), np.load(path) as arrays:
+        return (units[units["layer"] == layer], arrays[layer]) if layer in arrays else None
+
+
 def read_first_filters(network: str) -> np.ndarray:
     """Weights of the first convolution, unit x y x x x channel."""
     from safetensors import safe_open
@@ -405,6 +550,68 @@ def read_first_filters(network: str) -> np.ndarray:
     path = NETWORKS / network / "weights.safetensors"
     with _reading_weights(path, made_by), safe_open(path, "np") as weights:
         return weights.get_tensor(name).transpose(0, 2, 3, 1)
+
+
+def weight_shapes(network: str) -> dict[str, tuple[int, ...]]:
+    """The shape of every weight of a trained network, by name; nothing is read but the file's head."""
+    from safetensors import safe_open
+
+    path = NETWORKS / network / "weights.safetensors"
+    with _reading_weights(path, f"train@{network}"), safe_open(path, "np") as weights:
+        return {name: tuple(weights.get_slice(name).get_shape()) for name in weights.keys()}  # noqa: SIM118
+
+
+def read_weights(network: str, names: list[str]) -> list[np.ndarray]:
+    """Some weights of a trained network, without torch."""
+    from safetensors import safe_open
+
+    path = NETWORKS / network / "weights.safetensors"
+    with _reading_weights(path, f"train@{network}"), safe_open(path, "np") as weights:
+        return [weights.get_tensor(name) for name in names]
+
+
+def write_filters(network: str, arrays: dict[str, np.ndarray], names: dict) -> Path:
+    """``data/filters/<network>``: filters.npz and filters.json.
+
+    Args:
+        arrays: ``first`` (k x q x y x x), ``second`` (p x k x y x x), and of ``methods.virtual_filters`` ``virtual``,
+            ``weights`` and ``places``.
+        names: ``first`` and ``second``, the names of the weights, and ``folded``, of the batch norm or None.
+    """
+    folder = FILTERS / network
+    with writing(folder) as new:
+        np.savez(new / "filters.npz", **arrays)
+        write_json(new / "filters.json", names)
+    return folder
+
+
+def read_filters(network: str) -> tuple[dict[str, np.ndarray], dict]:
+    """The arrays and names of ``write_filters``."""
+    path, made_by = FILTERS / network / "filters.npz", f"filters@{network}"
+    with _reading(path, made_by), np.load(path) as arrays:
+        return dict(arrays), read_json(FILTERS / network / "filters.json", made_by)
+
+
+def write_feature_maps(network: str, image: np.ndarray, facts: dict, maps: dict[str, np.ndarray]) -> Path:
+    """``data/feature_maps/<network>``: maps.npz and image.json.
+
+    Args:
+        image: bytes, y x x x channel; facts: ``image`` (its number) and ``class``.
+        maps: layer to its maps, unit x y x x, in the layers' order.
+    """
+    folder = FEATURE_MAPS / network
+    with writing(folder) as new:
+        np.savez(new / "maps.npz", image=image, **{f"layer {name}": values for name, values in maps.items()})
+        write_json(new / "image.json", facts)
+    return folder
+
+
+def read_feature_maps(network: str) -> tuple[np.ndarray, dict, dict[str, np.ndarray]]:
+    """The image, facts and maps of ``write_feature_maps``."""
+    path, made_by = FEATURE_MAPS / network / "maps.npz", f"feature_maps@{network}"
+    with _reading(path, made_by), np.load(path) as arrays:
+        maps = {name.removeprefix("layer "): arrays[name] for name in arrays.files if name != "image"}
+        return arrays["image"], read_json(FEATURE_MAPS / network / "image.json", made_by), maps
 
 
 def move_report(folder: Path) -> None:
@@ -434,6 +641,24 @@ def scratch(stage: str, *parts: str) -> Path:
         if source:
             digest.update(name.encode() + b"\0" + Path(source).read_bytes())
     return project_root() / "scratch" / f"{stage}-{digest.hexdigest()[:16]}"
+
+
+def keep(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """Arrays in a ``scratch`` folder, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}")
+    with part.open("wb") as file:
+        np.savez(file, **arrays)
+    os.replace(part, path)
+
+
+def read_kept(path: Path) -> dict[str, np.ndarray] | None:
+    """What ``keep`` wrote; None where there is nothing that can be read."""
+    try:
+        with np.load(path) as arrays:
+            return dict(arrays)
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None
 
 
 def _digest_files(*paths: Path) -> str:

@@ -1,7 +1,7 @@
 """params.yaml, validated: the one place that says which parameters there are and what they may be."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -62,6 +62,87 @@ class Mine(Section):
     batch_size: Count
 
 
+class Ablate(Section):
+    """Section ``ablate``; ``methods.ablation.ablate`` says what they mean."""
+
+    threshold: Annotated[float, Field(ge=0)]
+    """A unit that never answers with more than this counts as inactive; 0 is the paper's."""
+    minibatch: Count
+    """Images that share the unit drawn for dL_rnd: part of its definition, unlike ``batch_size``."""
+    control_draws: Count
+    """Sets of random active units."""
+    control_images: Annotated[int, Field(ge=2)]
+    """Validation images, drawn at random, for the control and the sweep; dL and dL_rnd use all."""
+    sigmas: Annotated[list[Positive], Field(min_length=1)]
+    """Noise levels of the sweep; the paper's, 1, is always among them."""
+    sweep_draws: Count
+    """How many of the control's sets enter the sweep."""
+    resamples: Annotated[int, Field(ge=100)]
+    """Bootstrap samples an interval."""
+    batch_size: Count
+
+
+class MaximizeGroup(Section):
+    """One entry of ``maximize.groups``: what is maximised for every unit shown of some layers."""
+
+    networks: list[Name] | None = None
+    """Which networks it is for; None is all."""
+    layers: Annotated[list[Name], Field(min_length=1)]
+    """Names or aliases of layers, or the words of ``networks.sites.select_layers``."""
+    objective: Literal["neuron", "channel", "class"]
+    preset: Literal["ks", "ks_redirected", "tg_channel", "tg_class", "robust"]
+    """``methods.maximization.PRESETS`` says what they are."""
+    initialisation: Literal["zero", "noise", "mean"] | None = None
+    """None: the preset's own."""
+
+    @model_validator(mode="after")
+    def _possible(self):
+        if self.initialisation == "mean" and self.objective != "class":
+            raise ValueError("initialisation mean is a class's mean image: it needs the objective class")
+        if self.preset == "robust" and (self.initialisation not in (None, "noise") or self.objective == "neuron"):
+            raise ValueError("the preset robust starts from noise and moves the image: objective channel or class")
+        return self
+
+
+class Maximize(Section):
+    """Section ``maximize``."""
+
+    groups: Annotated[list[MaximizeGroup], Field(min_length=1)]
+    iterations: dict[Literal["ks", "ks_redirected", "tg_channel", "tg_class", "robust"], Count]
+    """In place of a preset's own number of iterations."""
+    batch_size: Count
+
+
+class Deconvolve(Section):
+    """Section ``deconvolve``."""
+
+    images: Count
+    """Validation images whose representations are shown (YU figures 4 and 5): the first of each class in turn."""
+    energy_images: Annotated[int, Field(ge=0)]
+    """Validation images, in the same order, whose reconstructions are measured against the subject mask."""
+    units: Count
+    """Units of each layer that are shown by their top patches (YU figure 7), from unit 0 on."""
+    patches: Count
+    """Top patches of each; no more than ``extract.top`` are known."""
+    batch_size: Count
+
+
+class Filters(Section):
+    """Section ``filters``."""
+
+    fold_batch_norm: bool
+    """Multiply the first filters with the scale of their batch norm; KS equation 3 takes the bare weights."""
+
+
+class FeatureMaps(Section):
+    """Section ``feature_maps``."""
+
+    layers: Count
+    """How many of the first convolutions."""
+    classes: dict[Name, Name]
+    """Network to the class whose first validation image is shown; without one, the class with label 0."""
+
+
 class Report(Section):
     """Section ``report``."""
 
@@ -69,6 +150,12 @@ class Report(Section):
     """The channel of the detailed figures (KS 4 to 7), for each network that has them."""
     overview_channels: Count
     """Channels on the overview sheets, from channel 0 on."""
+    filters: Count
+    """Virtual filters shown of every network, strongest first."""
+    filter_units: dict[Name, list[Annotated[int, Field(ge=0)]]]
+    """Units of the second layer to show instead, by network."""
+    deconvolution_sheets: Count
+    """Layers of each network whose units are shown by their deconvolved patches, spread evenly over its depth."""
 
 
 class Track(Section):
@@ -93,6 +180,11 @@ class Params(Section):
     train: dict[Name, Recipe]
     extract: Extract
     mine: Mine
+    ablate: Ablate
+    filters: Filters
+    feature_maps: FeatureMaps
+    maximize: Maximize
+    deconvolve: Deconvolve
     report: Report
     track: Track
 
@@ -113,6 +205,9 @@ class Params(Section):
                 raise ValueError(f"data.{kind}: '{getattr(self.data, kind)}' is not one of datasets")
         for name in self.report.channels:
             networks.check_name(name)
+        for group in self.maximize.groups:
+            for name in group.networks or ():
+                networks.check_name(name)
         return self
 
     def recipe(self, network: str) -> Recipe:

@@ -76,6 +76,14 @@ def build(name: str, classes: int = 1000, image_size: int = 224, channels: int =
     return builder(classes=classes, channels=channels, **size, **options)
 
 
+def outline(name: str, classes: int = 1000, image_size: int = 224, channels: int = 3, **options):
+    """The network ``name`` without weights (on torch's meta device): enough for its layers, in no time."""
+    import torch
+
+    with torch.device("meta"):
+        return build(name, classes, image_size, channels, **options)
+
+
 def _builder(name: str) -> Callable:
     """The constructor of a network of ours; only its own family is imported."""
     if name == "alexcnn":

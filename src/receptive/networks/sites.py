@@ -85,6 +85,41 @@ def find_layer(known: list[Layer], wanted: str) -> Layer:
     raise ReceptiveError(f"no layer '{wanted}': choose one of {', '.join(layer.alias for layer in known)}")
 
 
+KS_LAYERS = ("max pool", "layer 3", "layer 7")
+"""The layers of KS figures 4 to 9."""
+
+
+def overview_layers(known: list[Layer], largest_px: float) -> list[Layer]:
+    """The layers that the report shows unit by unit: those of KS where the network has them, else its first pool
+    and its deepest layer whose receptive field is at most ``largest_px``."""
+    there = [
+        layer
+        for layer in known
+        if not layer.field.whole_image and max(layer.field.y.size, layer.field.x.size) <= largest_px
+    ]
+    papers = [layer for layer in there if layer.alias in KS_LAYERS]
+    if len(papers) < 2:
+        papers = [*[layer for layer in there if layer.kind == "pool"][:1], *there[-1:]]
+    return list(dict.fromkeys(papers))
+
+
+def select_layers(known: list[Layer], wanted: list[str], largest_px: float) -> list[Layer]:
+    """The layers that ``wanted`` names, each once.
+
+    Args:
+        wanted: names or aliases, or "first conv", "second conv", "last conv", "scores" (the last layer), "overview"
+            (``overview_layers``).
+
+    Raises:
+        ReceptiveError: there is no such layer.
+    """
+    convs = [layer for layer in known if layer.kind == "conv"]
+    words = {"first conv": convs[:1], "second conv": convs[1:2], "last conv": convs[-1:], "scores": known[-1:]}
+    words["overview"] = overview_layers(known, largest_px)
+    found = [layer for word in wanted for layer in (words[word] if word in words else [find_layer(known, word)])]
+    return list(dict.fromkeys(found))
+
+
 def field_rows(known: list[Layer]) -> list[dict]:
     """The receptive-field table: one row a layer with a map, ``layer, alias, kind, size, stride, start`` in px.
 

@@ -9,6 +9,12 @@ ACCURACY = {
     "fivecnn": {"validation": 0.801, "train": 0.879, "on": "five ImageNet classes (TG)"},
 }
 
+# KS table 1: inactive units of the first max pool, dL and dL_rnd (nats), on ImageNet's validation images.
+INACTIVE = {
+    "resnet34": {"inactive": 13, "delta_loss": 1.26962, "delta_loss_random": 2.40560e-2},
+    "plainnet34": {"inactive": 2, "delta_loss": -1.66893e-6, "delta_loss_random": -8.34465e-7},
+}
+
 # Receptive fields, alias: (size, stride) in px. YU tables 1 and 2; KS figure 4 gives sizes only.
 FIELDS = {
     "vggcnn": {

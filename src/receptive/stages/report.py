@@ -13,7 +13,18 @@ def main() -> None:
 
     from receptive.io import artifacts
     from receptive.report import page, tables
-    from receptive.report.sections import accuracy, fields, images, preferred, sparsity
+    from receptive.report.sections import (
+        ablation,
+        accuracy,
+        deconvolution,
+        feature_maps,
+        fields,
+        images,
+        maximization,
+        preferred,
+        sparsity,
+        virtual_filters,
+    )
     from receptive.report.writer import Writer
 
     known = {network: artifacts.read_layers(network) for network in params.models}
@@ -26,7 +37,12 @@ def main() -> None:
             accuracy.section(params, write),
             fields.section(params, known, write),
             preferred.section(params, known, write),
+            maximization.section(params, known, write),
+            deconvolution.section(params, known, write),
             sparsity.section(by_layer, units, write),
+            feature_maps.section(params, units, write),
+            virtual_filters.section(params, known, units, write),
+            ablation.section(params, write),
         ]
         facts = {
             "Networks": ", ".join(params.models),

@@ -3,12 +3,9 @@
 from receptive.figures import stimuli
 from receptive.io import artifacts
 from receptive.io.params import Params
-from receptive.networks.sites import Layer
+from receptive.networks.sites import KS_LAYERS, Layer, overview_layers
 from receptive.report.page import Picture, Section
 from receptive.report.writer import Writer
-
-PAPER_LAYERS = ("max pool", "layer 3", "layer 7")
-"""The layers of KS figures 4 to 9."""
 
 
 def section(params: Params, layers: dict[str, list[Layer]], write: Writer) -> Section:
@@ -44,7 +41,7 @@ def section(params: Params, layers: dict[str, list[Layer]], write: Writer) -> Se
 
 def _paper_figures(params, network, layers, filters, numbers, write) -> list[Picture]:
     channel = min(params.report.channels[network], len(filters) - 1)
-    shown = [layer for layer in layers if layer.alias in PAPER_LAYERS]
+    shown = [layer for layer in layers if layer.alias in KS_LAYERS]
     known = [stimuli_of(params, network, layer, channel) for layer in shown if mined(params, network, layer)]
     if not known:
         return []
@@ -70,13 +67,9 @@ def _paper_figures(params, network, layers, filters, numbers, write) -> list[Pic
 
 def _sheets(params, network, layers, write) -> list[Picture]:
     """Two sheets a network: the KS layers where it has them, else its first pool and its deepest mined layer."""
-    there = [layer for layer in layers if mined(params, network, layer)]
-    wanted = [layer for layer in there if layer.alias in PAPER_LAYERS[1:]]
-    if len(wanted) < 2:
-        pools = [layer for layer in there if layer.kind == "pool"]
-        wanted = [*pools[:1], *there[-1:]]
+    largest = params.mine.largest_field * artifacts.read_description(network)["image_size"]
     parts = []
-    for layer in dict.fromkeys(wanted):
+    for layer in overview_layers(layers, largest)[-2:]:
         count = min(params.report.overview_channels, layer.units)
         rows = [(f"{channel}", stimuli_of(params, network, layer, channel)) for channel in range(count)]
         title = f"{network}, {layer.alias}: channels 0 to {count - 1}"
