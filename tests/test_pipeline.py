@@ -148,6 +148,7 @@ def copy(study, tmp_path_factory) -> Path:
         "train fivecnn",
         "extract fivecnn",
         "mine fivecnn",
+        "maximize fivecnn",
         "sparsity fivecnn",
         "ablate fivecnn",
         "filters fivecnn",

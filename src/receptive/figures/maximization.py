@@ -98,7 +98,7 @@ def overview(
         else:
             show(row[-1], mosaic(tiles(natural, columns), columns))
             row[-1].set_anchor("W")
-    for axes, name in zip(grid[0], [*kinds, "mean − mean of all", "preferred patches, best first"], strict=True):
+    for axes, name in zip(grid[0], [*kinds, "difference", "preferred patches, best first"], strict=True):
         axes.set_title(name, fontsize=8, loc="left" if axes is grid[0][-1] else "center")
     fig.suptitle(title, fontsize=12)
     return fig
