@@ -20,7 +20,7 @@ from receptive.loading import Batches, Split, normalised, read_split
 from receptive.networks.layers import initialise
 from receptive.networks.normalisation import Normalisation
 from receptive.recipe import Recipe
-from receptive.training import evaluate, learning_rate, train
+from receptive.training import before_training, evaluate, learning_rate, train
 
 CPU = torch.device("cpu")
 PLAIN = {
@@ -56,6 +56,38 @@ def random_split(images, classes=3, size=(4, 4), channels=3, seed=0):
         torch.randint(0, 256, (images, *size, channels), generator=generator, dtype=torch.uint8),
         torch.randint(0, classes, (images,), generator=generator),
     )
+
+
+# Before training
+
+
+def test_before_training_measures_batch_norm_over_all_batches_and_leaves_the_network_alone():
+    network = nn.Sequential(nn.Conv2d(3, 4, 2), nn.BatchNorm2d(4), nn.ReLU(), nn.Dropout(0.5), nn.Flatten())
+    network.append(nn.Linear(36, 3))
+    split, normalisation = random_split(24), as_they_are()
+    as_before = {name: value.clone() for name, value in network.state_dict().items()}
+    found = before_training(network, normalisation, split, 8, torch.Generator().manual_seed(5))
+    assert all(torch.equal(value, as_before[name]) for name, value in network.state_dict().items())
+    assert network.training
+    assert network[1].momentum == 0.1
+    means, variances = [], []
+    order = torch.randperm(24, generator=torch.Generator().manual_seed(5))
+    for rows in (order[:8], order[8:16], order[16:]):
+        responses = network[0](split.images[rows].permute(0, 3, 1, 2) / 255).detach().double()
+        means.append(responses.mean((0, 2, 3)))
+        variances.append(responses.var((0, 2, 3), unbiased=True))
+    torch.testing.assert_close(found["1.running_mean"].double(), sum(means) / 3, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(found["1.running_var"].double(), sum(variances) / 3, rtol=1e-5, atol=1e-6)
+    for name in as_before:
+        assert (
+            name.startswith("1.running") or name == "1.num_batches_tracked" or torch.equal(found[name], as_before[name])
+        )
+
+
+def test_before_training_without_batch_norm_is_the_network_as_it_is():
+    network = linear()
+    found = before_training(network, as_they_are(), random_split(8), 4, torch.Generator())
+    assert all(torch.equal(found[name], value) for name, value in network.state_dict().items())
 
 
 # The rate

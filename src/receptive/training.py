@@ -5,6 +5,7 @@ step. Everything that an interrupted run needs to go on is in one checkpoint an 
 resumed run ends with the same weights, to the byte.
 """
 
+import copy
 import math
 import os
 import time
@@ -63,6 +64,34 @@ def evaluate(network: nn.Module, normalisation: Normalisation, split: Split, dev
         top5 += int(best.sum())
     images = len(split.labels)
     return {"loss": loss / images, "top1": top1 / images, "top5": top5 / images}
+
+
+def before_training(
+    network: nn.Module, normalisation: Normalisation, training: Split, batch_size: int, chance: torch.Generator
+) -> dict:
+    """The state of ``network`` as it is, with batch-norm statistics measured on training images.
+
+    Fresh running statistics (mean 0, variance 1) say nothing of the responses, so a network without training would
+    be judged by a constant that training replaces first. Here they are the mean over 16 batches drawn at random;
+    weights are as they are. ``network`` itself is left alone.
+
+    Returns:
+        A state dict on the CPU.
+    """
+    network = copy.deepcopy(network).cpu().eval()
+    norms = [module for module in network.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+    if norms:
+        for norm in norms:
+            norm.reset_running_stats()
+            norm.momentum = None  # a plain mean over the batches
+            norm.train()
+        normalisation = copy.deepcopy(normalisation).cpu()
+        drawn = torch.randperm(len(training.labels), generator=chance)[: 16 * batch_size]
+        with torch.no_grad():
+            for rows in drawn.split(batch_size):
+                if len(rows) > 1:
+                    network(normalisation(pixels(training.images[rows])))
+    return network.state_dict()
 
 
 def train(

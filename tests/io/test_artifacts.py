@@ -72,6 +72,7 @@ def trained(prepared):
         "description": description,
         "history": history,
         "metrics": metrics | {"parameters": 1234},
+        "untrained": {name: torch.zeros_like(value) for name, value in network.state_dict().items()},
     }
 
 
@@ -231,7 +232,8 @@ def test_a_network_is_read_back(project, trained):
     folder = artifacts.write_network("digitcnn", **trained)
     assert folder == Path("data/networks/digitcnn")
     assert set(files(folder)) == {
-        "weights.safetensors", "normalisation.safetensors", "network.json", "history.parquet", "metrics.json"
+        "weights.safetensors", "untrained.safetensors", "normalisation.safetensors", "network.json",
+        "history.parquet", "metrics.json",
     }  # fmt: skip
     network, normalisation, description = artifacts.read_network("digitcnn")
     assert not network.training
@@ -271,7 +273,20 @@ def test_weights_in_another_memory_order_are_the_same_file(project, trained):
 def test_networks_have_the_same_bytes(tmp_path, monkeypatch, trained):
     one, other = twice(tmp_path, monkeypatch, lambda: artifacts.write_network("digitcnn", **trained))
     assert one == other
-    assert len(one) == 5
+    assert len(one) == 6
+
+
+def test_the_network_before_training_is_read_back(project, trained):
+    artifacts.write_network("digitcnn", **trained)
+    network, normalisation, description = artifacts.read_network("digitcnn", trained=False)
+    assert not network.training
+    assert not any(value.any() for value in network.state_dict().values())
+    assert description == artifacts.read_description("digitcnn")
+    assert torch.equal(normalisation.matrix, trained["normalisation"].matrix)
+    (project / "data/networks/digitcnn/untrained.safetensors").unlink()
+    artifacts.read_network("digitcnn")
+    with pytest.raises(ReceptiveError, match=r"untrained.safetensors.*train@digitcnn"):
+        artifacts.read_network("digitcnn", trained=False)
 
 
 def test_layers_are_found_without_weights(project, trained):

@@ -210,11 +210,13 @@ def write_network(
     description: dict,
     history: list[dict],
     metrics: dict,
+    untrained: dict,
     folder: Path | None = None,
 ) -> Path:
     """``data/networks/<network>``: weights, how to rebuild it, history and final metrics.
 
     Args:
+        untrained: the state of the same network before training (``training.before_training``).
         description: ``classes`` (names by label), ``image_size`` (px), ``channels``, ``options`` for
             ``networks.build``, and what else the reader should know.
         history: the rows of ``training.train``.
@@ -225,6 +227,7 @@ def write_network(
     folder = folder or NETWORKS / name
     with writing(folder) as new:
         save_file(_contiguous(network.state_dict()), new / "weights.safetensors")
+        save_file(_contiguous(untrained), new / "untrained.safetensors")
         save_file(_contiguous(normalisation.state_dict()), new / "normalisation.safetensors")
         write_json(new / "network.json", {"network": name, **description})
         write_table(new / "history.parquet", pd.DataFrame(history))
@@ -232,8 +235,11 @@ def write_network(
     return folder
 
 
-def read_network(name: str, folder: Path | None = None):
+def read_network(name: str, folder: Path | None = None, trained: bool = True):
     """The trained network in evaluation mode on the CPU, its normalisation, and its description.
+
+    Args:
+        trained: False gives the same network before training, the control of many claims.
 
     Returns:
         (network, normalisation, description): the modules and the content of network.json.
@@ -249,8 +255,9 @@ def read_network(name: str, folder: Path | None = None):
     folder = folder or NETWORKS / name
     made_by = f"train@{name}"
     description = read_json(folder / "network.json", made_by)
+    state = "weights" if trained else "untrained"
     weights = {}
-    for part in ("weights", "normalisation"):
+    for part in (state, "normalisation"):
         path = folder / f"{part}.safetensors"
         with _reading_weights(path, made_by):
             weights[part] = load_file(path)
@@ -264,11 +271,11 @@ def read_network(name: str, folder: Path | None = None):
         )
         normalisation = Normalisation(weights["normalisation"]["shift"], weights["normalisation"]["matrix"])
     try:
-        network.load_state_dict(weights["weights"])
+        network.load_state_dict(weights[state])
     except RuntimeError as error:
         reason = " ".join(str(error).split())[:300]
         raise ReceptiveError(
-            f"{folder}/weights.safetensors does not fit {name} ({reason}): run 'dvc repro train@{name}'"
+            f"{folder}/{state}.safetensors does not fit {name} ({reason}): run 'dvc repro train@{name}'"
         ) from None
     return network.eval(), normalisation, description
 

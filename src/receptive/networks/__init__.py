@@ -7,6 +7,7 @@ not import torchvision; ``torchvision:<name>`` does, when such a network is aske
 
 import difflib
 import inspect
+import re
 from collections.abc import Callable
 from functools import partial
 
@@ -37,8 +38,14 @@ def default_image(name: str) -> tuple[int, int]:
     return (28, 1) if name == "digitcnn" else (224, 3)
 
 
+def base_name(name: str) -> str:
+    """The network that ``name`` is one of: ``resnet34`` of ``resnet34``, and of its second training ``resnet34-2``."""
+    return re.sub(r"-[1-9][0-9]*$", "", name)
+
+
 def check_name(name: str) -> None:
     """Raises ReceptiveError, naming what there is, when ``name`` is no network."""
+    name = base_name(name)
     if name.startswith(TORCHVISION) or name in names():
         return
     near = difflib.get_close_matches(name, names(), 1)
@@ -50,7 +57,8 @@ def build(name: str, classes: int = 1000, image_size: int = 224, channels: int =
     """The network ``name`` with fresh weights, as a torch module.
 
     Args:
-        name: one of ``names()``, or ``torchvision:<name>``.
+        name: one of ``names()``, or ``torchvision:<name>``; ``-2`` and so on at its end, for a further training of the
+            same network (``seeds``), changes nothing here.
         classes: number of scores.
         image_size: side of the square images in px; the fully connected layers of the chains depend on it.
         channels: input channels, 1 or 3.
@@ -61,6 +69,7 @@ def build(name: str, classes: int = 1000, image_size: int = 224, channels: int =
         ReceptiveError: unknown network, an option that the network does not have, or images too small.
     """
     check_name(name)
+    name = base_name(name)
     options = {key: value for key, value in options.items() if value is not None}
     if name.startswith(TORCHVISION):
         return _build_torchvision(name.removeprefix(TORCHVISION), classes, options)

@@ -34,6 +34,10 @@ def main(network: Annotated[str, typer.Argument(help="Name of the network.")]) -
     normalisation = Normalisation.fit(
         recipe.normalisation, prepared.mean, prepared.std, prepared.covariance, prepared.mean_image
     )
+    split = read_split(prepared, "train")
+    untrained = training.before_training(
+        net, normalisation, split, recipe.batch_size, generator(params.seed, "before training", network)
+    )
     dataset = params.dataset_of(network)
     scratch = artifacts.scratch(
         f"train-{network}",
@@ -49,7 +53,7 @@ def main(network: Annotated[str, typer.Argument(help="Name of the network.")]) -
         history = training.train(
             net,
             normalisation,
-            read_split(prepared, "train"),
+            split,
             read_split(prepared, "validation"),
             recipe,
             named_seed(params.seed, "train", network),
@@ -78,6 +82,7 @@ def main(network: Annotated[str, typer.Argument(help="Name of the network.")]) -
         },
         history,
         metrics,
+        untrained,
     )
     shutil.rmtree(scratch, ignore_errors=True)
     print(f"{folder}: validation top-1 {metrics['validation']['top1']:.3f} after {recipe.epochs} epochs")
