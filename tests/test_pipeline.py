@@ -172,7 +172,8 @@ def test_every_stage_names_what_it_loads(study, copy, call):
     loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
     loaded = {module for module in loaded if module.partition(".")[0] == "receptive"}
     assert len(loaded) > 5
-    deps = yaml.safe_load((study.folder / "dvc.yaml").read_text())["stages"][stage]["deps"]
+    entry = yaml.safe_load((study.folder / "dvc.yaml").read_text())["stages"][stage]
+    deps = entry.get("do", entry)["deps"]
     missing = []
     for module in loaded | {script}:
         path = "src/" + module.replace(".", "/")
@@ -276,9 +277,10 @@ def test_graph_and_scripts_agree():
     stages = yaml.safe_load((PROJECT / "dvc.yaml").read_text())["stages"]
     scripts = {p.stem for p in (PROJECT / "src/receptive/stages").glob("*.py")} - {"__init__"}
     assert scripts == set(stages)
-    for name, stage in stages.items():
+    for name, entry in stages.items():
+        stage = entry.get("do", entry)
         assert f"receptive.stages.{name}" in stage["cmd"]
-        assert "${" not in stage["cmd"].replace("${item.model}", "").replace("${item.dataset}", "")
+        assert "${" not in stage["cmd"].replace("${key}", "").replace("${item.dataset}", "")
         assert ast.get_docstring(ast.parse((PROJECT / f"src/receptive/stages/{name}.py").read_text()))
         for dep in stage["deps"]:
             assert dep.startswith(("data/", "reports/")) or (PROJECT / dep).exists(), f"{name}: {dep} does not exist"

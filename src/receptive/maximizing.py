@@ -24,6 +24,7 @@ from receptive.methods.maximization import (
     receptive_field_crop,
 )
 from receptive.methods.unit_statistics import quantile_of
+from receptive.networks import base_name
 from receptive.networks.normalisation import Normalisation
 from receptive.networks.sites import Layer, select_layers
 from receptive.seeds import generator
@@ -73,7 +74,7 @@ def plan(params: Params, network: str, known: list[Layer], classes: int) -> list
     height = known[0].field.image_size[0]
     groups: dict[str, Group] = {}
     for entry in params.maximize.groups:
-        if entry.networks is not None and network not in entry.networks:
+        if entry.networks is not None and base_name(network) not in entry.networks:
             continue
         preset = PRESETS[entry.preset]
         preset = replace(
@@ -82,7 +83,7 @@ def plan(params: Params, network: str, known: list[Layer], classes: int) -> list
             iterations=params.maximize.iterations.get(entry.preset, preset.iterations),
         )
         for layer in select_layers(known, entry.layers, params.mine.largest_field * height):
-            shown = {*range(params.report.overview_channels), params.report.channels.get(network, 0)}
+            shown = {*range(params.report.overview_channels), params.report.channels.get(base_name(network), 0)}
             units = range(classes) if entry.objective == "class" else sorted(u for u in shown if u < layer.units)
             group = Group(layer, tuple(units), entry.objective, entry.preset, preset)
             groups.setdefault(group.name, group)

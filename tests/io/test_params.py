@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from receptive import networks
 from receptive.errors import ReceptiveError
 from receptive.io.params import compose, load_params
 
@@ -68,6 +69,23 @@ def test_single_values_are_overridden(folder, default):
     assert params.recipe("vggcnn").width == 0.125
     assert params.data.five == ["a", "b", "c", "d", "e"]
     assert params.recipe("alexcnn").width == default["train"]["alexcnn"]["width"]
+
+
+@pytest.mark.parametrize(("seeds", "numbers"), [("2", [1, 2]), ("[1,5]", [1, 5]), ("[4,1]", [4, 1]), ("1", [1])])
+def test_every_network_is_trained_as_often_as_seeds_says(folder, seeds, numbers):
+    params = load_params(compose(folder, ("model=residual", f"seeds={seeds}")))
+    names = [name if k == 1 else f"{name}-{k}" for k in numbers for name in ("resnet34", "plainnet34")]
+    assert list(params.replicas) == names
+    assert params.trainings("plainnet34") == names[1::2]
+    for name in names:
+        assert params.recipe(name) is params.train[networks.base_name(name)]
+        assert params.dataset_of(name) == "collages"
+
+
+@pytest.mark.parametrize("seeds", ["0", "-1", "[]", "[2,3]", "[1,0]", "x", "1.5", "null"])
+def test_impossible_seeds_do_not_compose(folder, seeds):
+    with pytest.raises(ReceptiveError, match=r"seeds=.*a number from 1 on, or a list with 1"):
+        compose(folder, (f"seeds={seeds}",))
 
 
 def test_the_paper_profile_is_the_papers(folder):
@@ -218,6 +236,8 @@ CHANGES = [  # (parameter, value, what the line says of it)
     ("models", ["resnet35"], "unknown network 'resnet35': did you mean"),
     ("models", ["alexcnn", "alexcnn"], "models: a network is listed twice"),
     ("models", ["resnet18"], "train: network 'resnet18' of models has no section train.resnet18"),
+    ("models", ["resnet34"], "replicas: they are not those of models and seeds: run 'receptive compose'"),
+    ("seeds", 2, "replicas: they are not those of models and seeds: run 'receptive compose'"),
     ("datasets", ["collages", "cifar"], "unknown data set 'cifar': choose one of collages, digits"),
     ("datasets", ["collages"], "data.digits: 'digits' is not one of datasets"),
     ("data.natural", "imagenet", "data.natural: 'imagenet' is not one of datasets"),

@@ -31,8 +31,8 @@ NETWORKS = ("resnet34", "plainnet34")
 GRAPH = """
 stages:
   prepare: {matrix: {dataset: "${datasets}"}, cmd: x}
-  train: {matrix: {network: "${models}"}, cmd: x}
-  sparsity: {matrix: {network: "${models}"}, cmd: x}
+  train: {foreach: "${replicas}", do: {cmd: x}}
+  sparsity: {foreach: "${replicas}", do: {cmd: x}}
   report: {cmd: x}
   track: {cmd: x}
 """
@@ -606,8 +606,11 @@ def test_missing_lock_file_is_one_line(project):
         ({"matrix": {"network": "${models}", "size": [1, 2]}}, {"a-1", "a-2", "b-1", "b-2"}),
         ({"matrix": {"layer": "${extract.layers}"}}, {"c5"}),
         ({"matrix": {"layer": "${somewhere.else}"}}, None),
-        ({"foreach": "${models}", "do": {}}, None),
+        ({"foreach": "${models}", "do": {}}, {"a", "b"}),
+        ({"foreach": "${replicas}", "do": {}}, {"a", "a-2"}),
+        ({"foreach": "${model}", "do": {}}, None),
     ],
 )
 def test_items_of_a_stage(stage, items):
-    assert tracking._items(stage, {"models": ["a", "b"], "extract": {"layers": ["c5"]}}) == items
+    values = {"model": "a", "models": ["a", "b"], "replicas": {"a": "a", "a-2": "a"}, "extract": {"layers": ["c5"]}}
+    assert tracking._items(stage, values) == items

@@ -174,6 +174,10 @@ class Params(Section):
     datasets: Annotated[list[Name], Field(min_length=1)]
     profile: Name
     seed: Annotated[int, Field(ge=0)]
+    seeds: Count | Annotated[list[Count], Field(min_length=1)]
+    """How many times each network is trained, or the numbers of its trainings."""
+    replicas: dict[Name, Name]
+    """Each training, in order, and its network; the first training has the network's own name."""
     device: Name
     data: Data
     prepare: Prepare
@@ -196,6 +200,10 @@ class Params(Section):
                 raise ValueError(f"train: network '{name}' of models has no section train.{name}")
         if len(set(self.models)) < len(self.models):
             raise ValueError("models: a network is listed twice")
+        numbers = range(1, self.seeds + 1) if isinstance(self.seeds, int) else self.seeds
+        expected = {name if k == 1 else f"{name}-{k}": name for k in numbers for name in self.models}
+        if self.replicas != expected or 1 not in numbers:
+            raise ValueError("replicas: they are not those of models and seeds: run 'receptive compose'")
         for name in self.datasets:
             datasets.check_name(name)
             if getattr(self.prepare, name, None) is None:
@@ -217,11 +225,16 @@ class Params(Section):
             ReceptiveError: there is no such network, or it has no section.
         """
         networks.check_name(network)
+        network = networks.base_name(network)
         if network not in self.train:
             raise ReceptiveError(
                 f"params.yaml has no section train.{network}: add one, or choose from {', '.join(self.train)}"
             )
         return self.train[network]
+
+    def trainings(self, network: str) -> list[str]:
+        """Names of all trainings of ``network``: ``resnet34``, ``resnet34-2``, ..."""
+        return [replica for replica, base in self.replicas.items() if base == network]
 
     def preparation(self, dataset: str) -> dict:
         """The section of one data set, as ``datasets.load`` takes it.
@@ -294,9 +307,9 @@ def compose(folder: Path = Path(), overrides: tuple[str, ...] = ()) -> Path:
 
     if not (folder / "conf" / "config.yaml").exists():
         raise ReceptiveError("conf/config.yaml is missing: run this in the project's folder")
-    target = folder / "params.yaml"
+    target, conf = folder / "params.yaml", str((folder / "conf").resolve())
     try:
-        compose_and_dump(target, str((folder / "conf").resolve()), None, "config", "hydra_plugins", list(overrides))
+        compose_and_dump(target, conf, None, "config", conf, list(overrides))
     except Exception as error:  # Hydra raises a family of its own, wrapped by DVC
         raise ReceptiveError(f"conf/ cannot be composed: {' '.join(str(error).split())}") from None
     return target

@@ -176,18 +176,16 @@ def _instances(params: "Params") -> list[Instance]:
 
 def _items(stage: dict, values: dict) -> set[str] | None:
     """The items of a stage as DVC names them; None where that takes more than lists of params.yaml."""
-    if "foreach" in stage:
-        return None
     axes = []
-    for axis in stage.get("matrix", {}).values():
+    for axis in [stage["foreach"]] if "foreach" in stage else stage.get("matrix", {}).values():
         if isinstance(axis, str):
             found = values
             for part in axis.removeprefix("${").removesuffix("}").split("."):
                 found = found.get(part) if isinstance(found, dict) else None
             axis = found
-        if not isinstance(axis, list):
+        if not isinstance(axis, list | dict):
             return None
-        axes.append([str(value) for value in axis])
+        axes.append([str(value) for value in axis])  # of a dict: the keys
     return {"-".join(combination) for combination in itertools.product(*axes)}
 
 
@@ -252,13 +250,13 @@ def _create_child(
         **_commit_tags(pipeline),
         **_process_tags(os.getpid()),
     }
-    network = next((part for part in (item, *item.split("-")) if part in params.models), None)
+    network = next((part for part in (item, *item.split("-")) if part in params.replicas), None)
     if network:
         tags["network"] = network
     run = client.create_run(parent.info.experiment_id, start_time=_ms(began), tags=tags, run_name=_name(stage, item))
     if network:
         # Without the prefix train.<network>, so that one column compares the networks.
-        _log(client, run, params=_flat(params.model_dump(exclude_unset=True)["train"][network]))
+        _log(client, run, params=_flat(params.model_dump(exclude_unset=True)["train"][params.replicas[network]]))
     return run
 
 

@@ -2,19 +2,20 @@
 
 import pandas as pd
 
+from receptive.networks import base_name
 from receptive.report.published import ACCURACY, FIELDS
 
 
 def accuracy(metrics: dict[str, dict], images: dict[str, str]) -> pd.DataFrame:
-    """One row a network: what it is, how well it does, and what its paper reports on other data.
+    """One row a training: what it is, how well it does, and what the network's paper reports on other data.
 
     Args:
-        metrics: network to the content of metrics.json.
+        metrics: network (``resnet34-2`` for its second training) to the content of metrics.json.
         images: network to a description of its images.
     """
     rows = []
     for network, measured in metrics.items():
-        paper = ACCURACY.get(network, {})
+        paper = ACCURACY.get(base_name(network), {})
         rows.append(
             {
                 "network": network,

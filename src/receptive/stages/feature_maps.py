@@ -24,7 +24,7 @@ def main(network: Annotated[str, typer.Argument(help="Name of the network.")]) -
 
     settings = params.feature_maps
     prepared = artifacts.read_images(params, network)
-    image = first_validation_image(prepared, settings.classes.get(network))
+    image = first_validation_image(prepared, settings.classes.get(params.replicas.get(network, network)))
     units = artifacts.read_units(network)
     layers = units.loc[units["kind"] == "conv", "layer"].unique()[: settings.layers].tolist()
     net, normalisation, _ = artifacts.read_network(network)

@@ -28,8 +28,11 @@ def main() -> None:
     from receptive.report.writer import Writer
 
     known = {network: artifacts.read_layers(network) for network in params.models}
-    by_layer = pd.concat([artifacts.read_sparsity(network) for network in params.models], ignore_index=True)
-    units = pd.concat([artifacts.read_units(network) for network in params.models], ignore_index=True)
+    everywhere = pd.concat([artifacts.read_sparsity(name) for name in params.replicas], ignore_index=True)
+    every_unit = pd.concat([artifacts.read_units(name) for name in params.replicas], ignore_index=True)
+    # pictures show the first training of each network
+    by_layer = everywhere[everywhere["network"].isin(params.models)]
+    units = every_unit[every_unit["network"].isin(params.models)]
     with artifacts.writing(artifacts.REPORTS / "new") as folder:
         write = Writer(folder)
         parts = [
@@ -48,10 +51,11 @@ def main() -> None:
             "Networks": ", ".join(params.models),
             "Data": f"{params.dataset} ({', '.join(params.datasets)})",
             "Profile": f"{params.profile}, seed {params.seed}",
+            "Trainings of each network": str(len(params.replicas) // len(params.models)),
         }
         (folder / "index.html").write_text(page.render("Receptive: the report", facts, parts))
-        metrics = {network: artifacts.read_network_metrics(network) for network in params.models}
-        artifacts.write_json(folder / "metrics.json", tables.headline(metrics, by_layer, units))
+        metrics = {name: artifacts.read_network_metrics(name) for name in params.replicas}
+        artifacts.write_json(folder / "metrics.json", tables.headline(metrics, everywhere, every_unit))
     artifacts.move_report(artifacts.REPORTS / "new")
     print(f"{artifacts.REPORTS / 'index.html'}")
 

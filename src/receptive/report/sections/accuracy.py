@@ -11,13 +11,13 @@ from receptive.report.writer import Writer
 
 
 def section(params: Params, write: Writer) -> Section:
-    """Accuracies and learning curves."""
-    metrics = {network: artifacts.read_network_metrics(network) for network in params.models}
+    """Accuracies of every training, and the learning curves of the first of each network."""
+    metrics = {name: artifacts.read_network_metrics(name) for name in params.replicas}
     history = pd.concat(
         [artifacts.read_history(network).assign(network=network) for network in params.models], ignore_index=True
     )
     seen = {}
-    for network in params.models:
+    for network in params.replicas:
         description = artifacts.read_description(network)
         seen[network] = f"{description['dataset']}, {len(description['classes'])} classes"
     shares = ["top-1, training", "top-1, validation", "top-5, validation", "loss, validation"]
