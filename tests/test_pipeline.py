@@ -86,6 +86,11 @@ def test_the_first_run_makes_every_contract(study):
         best = preferred[preferred["rank"] == 0].set_index(["layer", "unit"])["activation"]
         assert (best == units.set_index(["layer", "unit"])["max"]).all()
         history = pd.read_parquet(data / f"networks/{network}/history.parquet")
+        zeros = pd.read_parquet(data / f"activations/{network}/zeros.parquet")
+        assert list(zeros) == ["network", "state", "layer", "alias", "depth", "kind", "image", "zero_fraction"]
+        # the mean over images is that over units: two independent counts
+        by_image = zeros[zeros["state"] == "trained"].groupby("layer")["zero_fraction"].mean()
+        np.testing.assert_allclose(by_image, units.groupby("layer")["zero_fraction"].mean(), atol=1e-12)
         assert list(history) == ["epoch", "split", "loss", "top1", "top5", "lr", "images_per_s"]
         layers = pd.read_parquet(data / f"sparsity/{network}/layers.parquet")
         assert list(layers) == ["network", "layer", "alias", "depth", "kind", "zero_fraction"]
@@ -103,9 +108,15 @@ def test_the_first_run_makes_every_contract(study):
             assert not (carried / "energy.parquet").exists()
         else:
             assert list(pd.read_parquet(carried / "energy.parquet")) == [
-                *("network", "layer", "alias", "depth", "kind", "image", "label", "energy"),
+                *("network", "state", "layer", "alias", "depth", "kind", "image", "label", "energy"),
                 *("energy_outside_fraction", "area_outside_fraction", "image_energy_outside_fraction"),
             ]
+        identity = pd.read_parquet(data / f"identity/{network}/units.parquet")
+        assert list(identity) == [
+            *("network", "state", "measure", "group", "layer", "alias", "depth", "other_layer", "other_alias"),
+            *("other_depth", "unit", "own", "others", "share_less_similar"),
+        ]
+        assert identity.empty == (network in ("digitcnn", "fivecnn"))
         assert list(pd.read_parquet(carried / "predictions.parquet")) == [
             *("network", "image", "label", "class_name", "rank", "predicted", "probability"),
         ]
@@ -154,6 +165,10 @@ def copy(study, tmp_path_factory) -> Path:
         "filters fivecnn",
         "feature_maps fivecnn",
         "deconvolve fivecnn",
+        "probe fivecnn",
+        "identity fivecnn",
+        "embed fivecnn",
+        "claims",
         "report",
     ],
 )

@@ -697,6 +697,8 @@ def test_batches_are_the_split_in_order(prepared, batch_size):
     expected = prepared.images[[2, 4, 1, 3]].transpose(0, 3, 1, 2).astype(np.float32) / np.float32(255)
     np.testing.assert_array_equal(torch.cat([pixels for _, pixels in found]), expected)
     assert len(list(batches)) == len(found)  # a second pass sees the same
+    first = list(Batches(prepared, "validation", batch_size, first=3))
+    assert torch.cat([numbers for numbers, _ in first]).tolist() == [2, 4, 1]
     halves = Normalisation(torch.full((3, 1, 1), 0.5), torch.eye(3))
     for (numbers, seen), (again, pixels) in zip(normalised(batches, halves), found, strict=True):
         assert torch.equal(numbers, again)

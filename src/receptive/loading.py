@@ -39,15 +39,23 @@ class Batches:
         split: "train" or "validation".
         batch_size: images a batch; the last one may hold fewer.
         device: where the pixels go.
+        first: how many images of the split, from its first on; None is all.
 
     Yields:
         The images' numbers (int64) and their pixels in [0, 1], image x channel x y x x.
     """
 
-    def __init__(self, prepared: Prepared, split: str, batch_size: int, device: torch.device | str = "cpu"):
+    def __init__(
+        self,
+        prepared: Prepared,
+        split: str,
+        batch_size: int,
+        device: torch.device | str = "cpu",
+        first: int | None = None,
+    ):
         self.images = prepared.images
         labels = prepared.labels
-        self.numbers = labels.loc[labels["split"] == split, "image"].to_numpy()
+        self.numbers = labels.loc[labels["split"] == split, "image"].to_numpy()[:first]
         self.batch_size = batch_size
         self.device = device
 

@@ -19,6 +19,7 @@ from receptive.errors import ReceptiveError
 from receptive.io import artifacts
 from receptive.methods.extraction import Extraction
 from receptive.methods.unit_statistics import histogram_edges
+from receptive.methods.zero_fractions import zero_fractions
 from receptive.networks.layers import initialise
 from receptive.networks.normalisation import Normalisation
 from receptive.networks.sites import find_layer, layers
@@ -300,7 +301,7 @@ def test_layers_are_found_without_weights(project, trained):
 
 @pytest.fixture(scope="module")
 def extracted(trained, prepared):
-    """Layers, extraction, and every layer's responses to the four validation images."""
+    """Layers, extraction, every layer's responses to the four validation images, and zeros before training."""
     network = trained["network"]
     found = layers(network, 8)
     images = trained["normalisation"](torch.from_numpy(prepared.images[6:]).permute(0, 3, 1, 2).float() / 255)
@@ -316,12 +317,14 @@ def extracted(trained, prepared):
     network(images)
     for handle in handles:
         handle.remove()
-    return found, extraction, responses
+    # stands in for the network before training, which has seen the first images only
+    untrained = zero_fractions(network, [(torch.arange(6, 8), images[2:])], [layer.name for layer in found])
+    return found, extraction, responses, untrained
 
 
 def test_units_say_what_each_unit_does(project, extracted):
-    found, extraction, responses = extracted
-    assert artifacts.write_activations("digitcnn", found, extraction) == Path("data/activations/digitcnn")
+    found, extraction, responses, untrained = extracted
+    assert artifacts.write_activations("digitcnn", found, extraction, untrained) == Path("data/activations/digitcnn")
     units = artifacts.read_units("digitcnn")
     assert list(units.columns) == UNITS
     assert len(units) == sum(layer.units for layer in found)
@@ -341,8 +344,8 @@ def test_units_say_what_each_unit_does(project, extracted):
 
 
 def test_preferred_stimuli_are_the_greatest_responses_and_their_boxes(project, extracted):
-    found, extraction, responses = extracted
-    artifacts.write_activations("digitcnn", found, extraction)
+    found, extraction, responses, untrained = extracted
+    artifacts.write_activations("digitcnn", found, extraction, untrained)
     preferred = artifacts.read_preferred("digitcnn")
     assert list(preferred.columns) == PREFERRED
     # one hit an image, so of five ranks the four images fill four
@@ -369,9 +372,27 @@ def test_preferred_stimuli_are_the_greatest_responses_and_their_boxes(project, e
                     assert box == (top, left, top + layer.field.size, left + layer.field.size)
 
 
+def test_zeros_say_which_image_left_how_many_in_which_state(project, extracted):
+    found, extraction, responses, untrained = extracted
+    artifacts.write_activations("digitcnn", found, extraction, untrained)
+    zeros = artifacts.read_zeros("digitcnn")
+    assert list(zeros) == ["network", "state", "layer", "alias", "depth", "kind", "image", "zero_fraction"]
+    rows = zeros.itertuples()
+    for layer in found:
+        by_image = (responses[layer.name].reshape(4, -1) == 0).mean(1)
+        expected = [("trained", 6 + i, by_image[i]) for i in range(4)]
+        expected += [("untrained", 6 + i, by_image[2 + i]) for i in range(2)]
+        for one in expected:
+            row = next(rows)
+            assert (row.network, row.layer, row.alias) == ("digitcnn", layer.name, layer.alias)
+            assert (row.depth, row.kind) == (layer.depth, layer.kind)
+            assert (row.state, row.image, row.zero_fraction) == one
+    assert next(rows, None) is None
+
+
 def test_histograms_count_every_response(project, extracted):
-    found, extraction, responses = extracted
-    folder = artifacts.write_activations("digitcnn", found, extraction)
+    found, extraction, responses, untrained = extracted
+    folder = artifacts.write_activations("digitcnn", found, extraction, untrained)
     with np.load(folder / "histograms.npz") as histograms:
         assert set(histograms) == {"edges", *(layer.name for layer in found)}
         np.testing.assert_array_equal(histograms["edges"], histogram_edges())
@@ -382,11 +403,14 @@ def test_histograms_count_every_response(project, extracted):
 
 
 def test_activations_have_the_same_bytes(tmp_path, monkeypatch, extracted):
-    found, extraction, _ = extracted
-    one, other = twice(tmp_path, monkeypatch, lambda: artifacts.write_activations("digitcnn", found, extraction))
+    found, extraction, _, untrained = extracted
+    one, other = twice(
+        tmp_path, monkeypatch, lambda: artifacts.write_activations("digitcnn", found, extraction, untrained)
+    )
     assert one == other
     assert set(one) == {
-        f"data/activations/digitcnn/{n}" for n in ("units.parquet", "preferred.parquet", "histograms.npz")
+        f"data/activations/digitcnn/{n}"
+        for n in ("units.parquet", "preferred.parquet", "zeros.parquet", "histograms.npz")
     }
 
 
@@ -500,6 +524,7 @@ DAMAGES = {
     "network.json": (half_json, other_json, poor_json, garbage, empty),
     "units.parquet": (truncated, garbage, empty),
     "preferred.parquet": (truncated, garbage, empty),
+    "zeros.parquet": (truncated, garbage, empty),
     "history.parquet": (truncated, garbage, empty),
     "metrics.json": (half_json, other_json, garbage, empty),
     "c1.relu.npz": (truncated, garbage, empty),
@@ -515,7 +540,7 @@ def everything(tmp_path_factory, prepared, trained, extracted):
     try:
         artifacts.write_prepared(prepared)
         artifacts.write_network("digitcnn", **trained)
-        artifacts.write_activations("digitcnn", *extracted[:2])
+        artifacts.write_activations("digitcnn", *extracted[:2], extracted[3])
         with artifacts.writing(artifacts.STIMULI / "digitcnn") as new:
             artifacts.write_stimuli(new, *stimuli(extracted[0])[0])
     finally:
@@ -538,6 +563,7 @@ READERS = {  # file: (folder, stage, what reads it)
         "extract@digitcnn",
         lambda: artifacts.read_preferred("digitcnn"),
     ),
+    "zeros.parquet": ("data/activations/digitcnn", "extract@digitcnn", lambda: artifacts.read_zeros("digitcnn")),
     "history.parquet": ("data/networks/digitcnn", "train@digitcnn", lambda: artifacts.read_history("digitcnn")),
     "metrics.json": ("data/networks/digitcnn", "train@digitcnn", lambda: artifacts.read_network_metrics("digitcnn")),
     "c1.relu.npz": ("data/stimuli/digitcnn", "mine@digitcnn", lambda: artifacts.read_stimuli("digitcnn", "c1.relu")),

@@ -88,6 +88,8 @@ def assert_same(a, b):
     for layer in LAYERS:
         assert a.statistics[layer].images == b.statistics[layer].images
         assert a.statistics[layer].positions == b.statistics[layer].positions
+        for mine, other in zip(a.zeros[layer].result(), b.zeros[layer].result(), strict=True):
+            np.testing.assert_array_equal(mine, other)
 
 
 @pytest.mark.parametrize("hits_per_image", [1, 2, 0])
@@ -99,6 +101,9 @@ def test_against_a_loop_over_images(hits_per_image):
     for layer, units in LAYERS.items():
         statistics, top = extraction.statistics[layer], extraction.top[layer]
         columns = statistics.columns()
+        numbers, zeros = extraction.zeros[layer].result()
+        assert numbers.tolist() == [7 * n + 2 for n in range(IMAGES)]
+        assert zeros.tolist() == [(found[layer] == 0).mean() for found in by_image]
         for unit in range(units):
             responses = np.stack([found[layer][unit] for found in by_image])  # image x position
             assert columns["unit"][unit] == unit

@@ -7,7 +7,13 @@ import torch.nn.functional as F
 from torch import nn
 
 from receptive.errors import ReceptiveError
-from receptive.methods.virtual_filters import batch_norm_scale, composed_kernels, strongest_taps, virtual_filters
+from receptive.methods.virtual_filters import (
+    batch_norm_scale,
+    composed_kernels,
+    participation,
+    strongest_taps,
+    virtual_filters,
+)
 
 
 def kernels(*shape, seed=0):
@@ -95,3 +101,9 @@ def test_the_scale_of_a_batch_norm_folds_into_the_layer_before():
         silent = bn(torch.zeros(1, 4, 1, 1))  # the shift alone
         folded = F.conv2d(images.double(), conv.weight.double() * torch.from_numpy(scale)[:, None, None, None])
         assert torch.allclose(bn(conv(images)).double() - silent, folded, atol=1e-5)
+
+
+def test_participation_counts_the_filters_that_are_mixed():
+    assert participation(np.array([[0, -3.0, 0, 0]])) == pytest.approx(1)
+    assert participation(np.array([[2.0, -2, 2, 2], [5, 5, 0, 0], [0, 0, 0, 0]])) == pytest.approx((4 + 2) / 2)
+    assert np.isnan(participation(np.zeros((2, 3))))

@@ -8,7 +8,7 @@ from torch import nn
 
 from receptive import networks
 from receptive.errors import ReceptiveError
-from receptive.networks.sites import field_rows, find_layer, layers, overview_layers, select_layers
+from receptive.networks.sites import comparable_layers, field_rows, find_layer, layers, overview_layers, select_layers
 
 # Receptive fields: (size, stride, start). Sizes and strides of the chains are the tables of Yu et al.; the starts
 # follow from the paddings, by hand.
@@ -330,3 +330,37 @@ def test_layers_are_selected_by_word_and_by_name_each_once():
     assert selected == ["c1_1", "c1_2", "c5_3", "p1", "c4_1", "fc8"]
     with pytest.raises(ReceptiveError, match="no layer 'third conv'"):
         select_layers(known, ["third conv"], 64)
+
+
+@pytest.mark.parametrize("name", ["resnet34", "plainnet34"])
+def test_comparable_layers_of_residual_networks_are_block_outputs(name):
+    network = networks.build(name, 10, 64, 3)
+    groups = comparable_layers(network, layers(network, 64))
+    aliases = [[layer.alias for layer in group] for group in groups]
+    # KS figure 2: 3, 4, 6 and 3 blocks of two layers each behind layer 1 and the pool
+    assert aliases == [
+        ["max pool", "layer 3", "layer 5", "layer 7"],
+        [f"layer {k}" for k in range(9, 16, 2)],
+        [f"layer {k}" for k in range(17, 28, 2)],
+        [f"layer {k}" for k in range(29, 34, 2)],
+    ]
+    for group in groups:
+        assert len({(layer.units, layer.map_size, layer.field.y.stride) for layer in group}) == 1
+
+
+def test_comparable_layers_of_chains_are_convolutions_without_a_pool_between():
+    found = {}
+    for name in ("vggcnn", "alexcnn", "digitcnn", "fivecnn"):
+        size, channels = networks.default_image(name)
+        network = networks.build(name, 10, size, channels)
+        groups = comparable_layers(network, layers(network, size, channels))
+        found[name] = [[layer.alias for layer in group] for group in groups]
+    assert found["vggcnn"] == [
+        ["c1_1", "c1_2"],
+        ["c2_1", "c2_2"],
+        ["c3_1", "c3_2", "c3_3"],
+        ["c4_1", "c4_2", "c4_3"],
+        ["c5_1", "c5_2", "c5_3"],
+    ]
+    assert found["alexcnn"] == [["c3", "c4"]]  # 384 units each; c5 has 256
+    assert found["digitcnn"] == found["fivecnn"] == []

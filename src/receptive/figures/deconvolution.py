@@ -5,6 +5,7 @@ A reconstruction is signed and of arbitrary scale. Each is drawn by itself, in n
 pixels would otherwise leave the rest grey. No scale is shared, so contrast says where, not how much.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from receptive.figures.claims import draw_estimates
+from receptive.figures.sparsity import paired
 from receptive.figures.stimuli import enlarged, mark_outside, mosaic
 from receptive.figures.style import as_colour, colour, figure, say, show, signed
 
@@ -114,7 +117,7 @@ def unit_sheet(title: str, units: list[UnitPatches], image_size: int, ranks: int
         if not len(unit.patches):
             say(axes, "dead unit: never active on a validation image")
             continue
-        shown = [_signed_tile(one) for one in unit.reconstructions[:ranks]]
+        shown = [signed_tile(one) for one in unit.reconstructions[:ranks]]
         patches = [enlarged(as_colour(one)) for one in unit.patches[:ranks]]
         boxes = unit.boxes[:ranks]
         halves = []
@@ -136,21 +139,39 @@ def unit_sheet(title: str, units: list[UnitPatches], image_size: int, ranks: int
 def energy_outside_by_depth(table: pd.DataFrame) -> Figure:
     """Share of a reconstruction's energy outside the subject, by depth; mean over images with its 95% interval.
 
-    The dotted line is the image's own share: what would remain if nothing were removed. Networks of one panel have
-    seen the same images.
+    The dotted line is the image's own share: what would remain if nothing were removed. Thin dashed lines are the
+    networks before training. Networks of one panel have seen the same images.
 
     Args:
         table: energy.parquet of one or more networks, one after the other.
     """
-    networks = list(table["network"].unique())
-    pairs = [p for p in (("vggcnn", "alexcnn"), ("resnet34", "plainnet34")) if any(n in networks for n in p)]
-    rest = tuple(n for n in networks if not any(n in p for p in pairs))
-    panels = [tuple(n for n in p if n in networks) for p in pairs] + ([rest] if rest else [])
+    panels = paired(list(table["network"].unique()))
     fig = figure(4.2 * len(panels), 3.6)
-    grid = fig.subplots(1, len(panels), squeeze=False, sharey=True)[0]
+    _energies(fig, panels, table)
+    return fig
+
+
+def claim(table: pd.DataFrame | None, rows: Sequence) -> Figure:
+    """``energy_outside_by_depth`` above the rows of its claim; words where no network has a known subject."""
+    fig = figure(11, 4.6 + 0.42 * len(rows))
+    upper, lower = fig.subfigures(2, 1, height_ratios=[3.4, 1.2 + 0.42 * len(rows)])
+    if table is None:
+        say(upper.subplots(), "nobody knows where the subject is in any of the images")
+    else:
+        _energies(upper, paired(list(table["network"].unique())), table)
+    draw_estimates(lower.subplots(), rows, "minus the correlation with depth, or difference of shares")
+    return fig
+
+
+def _energies(board, panels: list[tuple[str, ...]], table: pd.DataFrame) -> None:
+    """A panel each of networks that are compared."""
+    grid = board.subplots(1, len(panels), squeeze=False, sharey=True)[0]
     for axes, members in zip(grid, panels, strict=True):
         for network in members:
-            rows = table[table["network"] == network]
+            own = table[table["network"] == network]
+            rows = own[own["state"] == "trained"]
+            before = own[own["state"] == "untrained"].groupby("depth")["energy_outside_fraction"].mean()
+            axes.plot(before.index, before, "--", color=colour(network), linewidth=0.9, alpha=0.8)
             by_depth = rows.groupby("depth")["energy_outside_fraction"]
             mean, error = by_depth.mean(), 1.96 * by_depth.sem()
             axes.fill_between(mean.index, mean - error, mean + error, color=colour(network), alpha=0.18, linewidth=0)
@@ -161,6 +182,8 @@ def energy_outside_by_depth(table: pd.DataFrame) -> Figure:
         axes.axhline(
             rows["image_energy_outside_fraction"].mean(), color="#777777", linestyle=":", label="the image itself"
         )
+        if (table["state"] == "untrained").any():
+            axes.plot([], [], "--", color="#333333", linewidth=0.9, label="before training")
         axes.set_xlabel("depth (weight layers)")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
@@ -168,7 +191,6 @@ def energy_outside_by_depth(table: pd.DataFrame) -> Figure:
         axes.spines[["top", "right"]].set_visible(False)
         axes.legend(frameon=False, loc="upper right", fontsize=9)
     grid[0].set_ylabel("energy outside the subject")
-    return fig
 
 
 def spread(there: int, most: int) -> list[int]:
@@ -248,7 +270,8 @@ def _clipped(reconstruction: np.ndarray) -> np.ndarray:
     return reconstruction.clip(-largest, largest)
 
 
-def _signed_tile(reconstruction: np.ndarray) -> np.ndarray:
+def signed_tile(reconstruction: np.ndarray) -> np.ndarray:
+    """A reconstruction as a tile, clipped and drawn by itself; crossed out where it is 0 everywhere."""
     if reconstruction.any():
         return enlarged((255 * as_colour(signed(_clipped(reconstruction.astype(np.float32))))).round().astype(np.uint8))
     tile = np.full((*enlarged(reconstruction).shape[:2], 3), 255, np.uint8)

@@ -17,6 +17,8 @@ COLOURS = {
     "fivecnn": "#56B4E9",
 }
 _OTHER = "#555555"
+# Classes, in turn (Okabe & Ito's eight); where there are more, something else must tell them apart too.
+CLASS_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#000000", "#F0E442")
 OUTSIDE = (np.array([214, 211, 226], np.uint8), np.array([236, 234, 243], np.uint8))
 """The two colours of the chequered area outside the image."""
 

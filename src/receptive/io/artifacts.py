@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from receptive.datasets.prepared import Prepared
     from receptive.io.params import Params
     from receptive.methods.extraction import Extraction
+    from receptive.methods.zero_fractions import ZeroFractions
     from receptive.networks.normalisation import Normalisation
     from receptive.networks.sites import Layer
 
@@ -40,6 +41,10 @@ FILTERS = Path("data/filters")
 FEATURE_MAPS = Path("data/feature_maps")
 MAXIMIZATION = Path("data/maximization")
 DECONVOLUTION = Path("data/deconvolution")
+IDENTITY = Path("data/identity")
+EMBEDDING = Path("data/embedding")
+PROBE = Path("data/probe")
+CLAIMS = Path("data/claims")
 REPORTS = Path("reports")
 
 
@@ -280,6 +285,18 @@ def read_network(name: str, folder: Path | None = None, trained: bool = True):
     return network.eval(), normalisation, description
 
 
+def read_normalisation(name: str) -> "Normalisation":
+    """What is done to pixels before the network sees them, without the network."""
+    from safetensors.torch import load_file
+
+    from receptive.networks.normalisation import Normalisation
+
+    path = NETWORKS / name / "normalisation.safetensors"
+    with _reading_weights(path, f"train@{name}"):
+        state = load_file(path)
+        return Normalisation(state["shift"], state["matrix"])
+
+
 def read_layers(name: str) -> "list[Layer]":
     """The layers of a trained network, without reading its weights."""
     from receptive import networks
@@ -322,17 +339,25 @@ def _contiguous(state: dict) -> dict:
 # ---------------------------------------------------------------- responses and stimuli
 
 
-def write_activations(network: str, layers: "list[Layer]", extraction: "Extraction") -> Path:
-    """``data/activations/<network>``: units.parquet, preferred.parquet and histograms.npz.
+def write_activations(
+    network: str, layers: "list[Layer]", extraction: "Extraction", untrained: "dict[str, ZeroFractions]"
+) -> Path:
+    """``data/activations/<network>``: units.parquet, preferred.parquet, zeros.parquet and histograms.npz.
+
+    zeros.parquet has one row a state ("trained", "untrained"), layer and image: ``network, state, layer, alias, depth,
+    kind, image, zero_fraction``; the untrained network has seen the first of the images only.
 
     histograms.npz holds the bins' ``edges`` (``methods.unit_statistics.histogram_edges``) and, under each
     layer's name, counts of all responses, unit x bin.
+
+    Args:
+        untrained: the zeros of each layer before training.
     """
     import pandas as pd
 
     from receptive.methods.unit_statistics import histogram_edges
 
-    units, preferred, histograms = [], [], {"edges": histogram_edges()}
+    units, preferred, zeros, histograms = [], [], [], {"edges": histogram_edges()}
     for layer in layers:
         statistics, top = extraction.statistics[layer.name], extraction.top[layer.name]
         heading = {
@@ -343,6 +368,9 @@ def write_activations(network: str, layers: "list[Layer]", extraction: "Extracti
             "kind": layer.kind,
         }
         units.append(pd.DataFrame({**heading, **statistics.columns()}))
+        for state, counted in (("trained", extraction.zeros[layer.name]), ("untrained", untrained[layer.name])):
+            numbers, fractions = counted.result()
+            zeros.append(pd.DataFrame({**heading, "state": state, "image": numbers, "zero_fraction": fractions}))
         histograms[layer.name] = statistics.histogram.cpu().numpy()
         value, image, position = (t.cpu().numpy() for t in (top.value, top.image, top.position))
         unit, rank = np.nonzero(np.isfinite(value))  # fewer images than ranks leave the last ones empty
@@ -367,6 +395,8 @@ def write_activations(network: str, layers: "list[Layer]", extraction: "Extracti
     with writing(folder) as new:
         write_table(new / "units.parquet", pd.concat(units, ignore_index=True))
         write_table(new / "preferred.parquet", pd.concat(preferred, ignore_index=True))
+        columns = ["network", "state", "layer", "alias", "depth", "kind", "image", "zero_fraction"]
+        write_table(new / "zeros.parquet", pd.concat(zeros, ignore_index=True)[columns])
         np.savez(new / "histograms.npz", **histograms)
     return folder
 
@@ -374,6 +404,11 @@ def write_activations(network: str, layers: "list[Layer]", extraction: "Extracti
 def read_units(network: str) -> "pd.DataFrame":
     """One row a (layer, unit): what it does over the validation images."""
     return read_table(ACTIVATIONS / network / "units.parquet", f"extract@{network}")
+
+
+def read_zeros(network: str) -> "pd.DataFrame":
+    """One row a state, layer and image: its share of zero responses, trained and untrained."""
+    return read_table(ACTIVATIONS / network / "zeros.parquet", f"extract@{network}")
 
 
 def read_preferred(network: str) -> "pd.DataFrame":
@@ -494,9 +529,9 @@ def write_deconvolution(
 
     - images.parquet: one row an image shown, ``image, label, class_name``; representations.npz: under each
       layer's name, in the order of depth, image x y x x x channel, float32, in the same order.
-    - energy.parquet: one row a layer and image, ``network, layer, alias, depth, kind, image, label, energy``
-      (sum of squares), ``energy_outside_fraction, area_outside_fraction, image_energy_outside_fraction``;
-      only where the subject's mask is known.
+    - energy.parquet: one row a state ("trained", "untrained"), layer and image, ``network, state, layer, alias, depth,
+      kind, image, label, energy`` (sum of squares), ``energy_outside_fraction, area_outside_fraction,
+      image_energy_outside_fraction``; only where the subject's mask is known.
     - predictions.parquet: one row an image and rank, ``network, image, label, class_name, rank, predicted,
       probability``.
     - units.parquet: one row a patch, the columns of preferred.parquet with the box that was cut, and ``alias, depth,
@@ -515,7 +550,8 @@ def write_deconvolution(
         if energy is not None:
             energy.insert(0, "network", network)
             write_table(new / "energy.parquet", energy)
-            shares = energy.groupby("alias", sort=False)["energy_outside_fraction"].mean().dropna()
+            trained = energy[energy["state"] == "trained"]
+            shares = trained.groupby("alias", sort=False)["energy_outside_fraction"].mean().dropna()
             write_json(new / "metrics.json", {f"energy_outside.{alias}": share for alias, share in shares.items()})
     return folder
 
@@ -526,10 +562,49 @@ def read_deconvolution(network: str, table: str) -> "pd.DataFrame":
 
 
 def read_energy(network: str) -> "pd.DataFrame | None":
-    """The energies of the reconstructions outside the subject; None where nobody knows the subject."""
+    """The energies of the reconstructions outside the subject, trained and untrained; None where nobody knows it."""
     path = DECONVOLUTION / network / "energy.parquet"
     read_deconvolution(network, "images")  # that the folder is there at all
     return read_table(path, f"deconvolve@{network}") if path.exists() else None
+
+
+def write_identity(
+    network: str, units: "pd.DataFrame", tests: "pd.DataFrame", similarities: dict[str, np.ndarray], metrics: dict
+) -> Path:
+    """``data/identity/<network>``: how alike equal channels of two layers are.
+
+    - units.parquet: one row a state ("trained", "untrained"), measure ("responses", "stimuli"), pair of layers and
+      channel: ``network, state, measure, group, layer, alias, depth, other_layer, other_alias, other_depth, unit, own,
+      others, share_less_similar`` (``methods.identity``); NaN where a channel has no similarity. Empty where the
+      network has no two layers of as many channels on the same map.
+    - tests.parquet: one row a state, measure and group, and one ("all") of all groups: ``network, state, measure,
+      group, pairs, value, p_value, draws`` (``methods.identity.identity_test``).
+    - similarities.npz: under ``identity_pair``'s names, channel x channel, float32.
+    """
+    folder = IDENTITY / network
+    with writing(folder) as new:
+        write_table(new / "units.parquet", units)
+        write_table(new / "tests.parquet", tests)
+        np.savez(new / "similarities.npz", **similarities)
+        write_json(new / "metrics.json", metrics)
+    return folder
+
+
+def identity_pair(state: str, measure: str, layer: str, other_layer: str) -> str:
+    """The name under which the similarities of two layers' channels lie."""
+    return "/".join((state, measure, layer, other_layer))
+
+
+def read_identity(network: str, table: str = "units") -> "pd.DataFrame":
+    """One of the tables of ``write_identity``: "units" or "tests"."""
+    return read_table(IDENTITY / network / f"{table}.parquet", f"identity@{network}")
+
+
+def read_similarities(network: str) -> dict[str, np.ndarray]:
+    """The channel x channel similarities of ``write_identity``."""
+    path = IDENTITY / network / "similarities.npz"
+    with _reading(path, f"identity@{network}"), np.load(path) as arrays:
+        return dict(arrays)
 
 
 def read_representations(network: str) -> dict[str, np.ndarray]:
@@ -545,6 +620,126 @@ def read_unit_patches(network: str, layer: str) -> "tuple[pd.DataFrame, np.ndarr
     path = DECONVOLUTION / network / "units.npz"
     with _reading(path, f"deconvolve@{network}"), np.load(path) as arrays:
         return (units[units["layer"] == layer], arrays[layer]) if layer in arrays else None
+
+
+def write_embedding(
+    network: str,
+    layers: "pd.DataFrame",
+    points: "dict[str, pd.DataFrame]",
+    grids: dict[str, dict[str, np.ndarray]],
+    regions: "pd.DataFrame",
+    region_units: "pd.DataFrame",
+    units: "pd.DataFrame",
+    patches: dict[str, np.ndarray],
+    purity: "pd.DataFrame",
+    purity_images: "pd.DataFrame",
+) -> Path:
+    """``data/embedding/<network>``: maps of layers' representation spaces, and what every layer groups.
+
+    - layers.parquet: one row a layer asked for, ``network, layer, alias, depth, kind, reason`` (empty, or why there is
+      no map), ``points, images, coinciding`` (points left out because their vector came before) and the map's quality:
+      the fields of ``methods.embedding.Map``, ``purity_space, purity_map`` and ``purity_chance`` (``methods.purity``).
+    - <layer>.parquet: one row a point, ``image, y, x, label, class_name, e1, e2`` (its place in the plane), the box of
+      its patch ``top_px, left_px, bottom_px, right_px`` (half-open, may leave the image; the whole image for layers
+      that see more), and ``unit_1, activation_1, ...``, its strongest units (-1 and 0 where fewer are active).
+    - <layer>.npz: rows of that table: ``grid_<cells>`` (row x column, the top row first), ``regions`` (region x row x
+      column) and ``selected`` (region x patch, -1 where there is none).
+    - regions.parquet: ``layer, region, chosen_by, left, low, side`` (in the plane's units), ``points, label,
+      class_name, label_fraction``; region_units.parquet: ``layer, region, rank, unit, activation`` (mean over the
+      region).
+    - units.parquet and units.npz: top patches of those units, carried back to the pixels, as in
+      ``write_deconvolution``.
+    - purity.parquet: one row a state ("trained", "untrained", "pixels") and conv or pool layer, ``network, state,
+      layer, alias, depth, kind, value, chance, points``; purity_images.parquet: ``network, state, layer, image, label,
+      value``, the image's part in it.
+    """
+    folder = EMBEDDING / network
+    quality = ["kl_divergence", "trustworthiness", "purity_space", "purity_map"]
+    mapped = layers[layers["reason"] == ""]
+    metrics = {f"{name}.{row['alias']}": row[name] for row in mapped.to_dict("records") for name in quality}
+    trained = purity[purity["state"] == "trained"]
+    metrics |= {f"purity.{alias}": value for alias, value in zip(trained["alias"], trained["value"], strict=True)}
+    with writing(folder) as new:
+        for name, table in (("layers", layers), ("purity", purity), ("purity_images", purity_images)):
+            table.insert(0, "network", network)
+            write_table(new / f"{name}.parquet", table)
+        for layer, table in points.items():
+            write_table(new / f"{layer}.parquet", table)
+            np.savez(new / f"{layer}.npz", **grids[layer])
+        write_table(new / "regions.parquet", regions)
+        write_table(new / "region_units.parquet", region_units)
+        write_table(new / "units.parquet", units)
+        np.savez_compressed(new / "units.npz", **patches)
+        finite = {name.replace(" ", "_"): value for name, value in metrics.items() if np.isfinite(value)}
+        write_json(new / "metrics.json", finite)
+    return folder
+
+
+def read_embedding(network: str, table: str) -> "pd.DataFrame":
+    """One of the tables of ``write_embedding``: "layers", "regions", "region_units", "purity", "purity_images", or the
+    name of a layer that has a map, for its points."""
+    return read_table(EMBEDDING / network / f"{table}.parquet", f"embed@{network}")
+
+
+def read_grids(network: str, layer: str) -> dict[str, np.ndarray]:
+    """The grids of a layer's map, rows of its table of points."""
+    path = EMBEDDING / network / f"{layer}.npz"
+    with _reading(path, f"embed@{network}"), np.load(path) as arrays:
+        return dict(arrays)
+
+
+def read_region_patches(network: str) -> "tuple[pd.DataFrame, dict[str, np.ndarray]]":
+    """The rows of units.parquet of the regions' units, and by layer their deconvolved patches, in the rows' order."""
+    path = EMBEDDING / network / "units.npz"
+    units = read_embedding(network, "units")
+    with _reading(path, f"embed@{network}"), np.load(path) as arrays:
+        return units, dict(arrays)
+
+
+def write_probe(
+    network: str, units: "pd.DataFrame", filters: "pd.DataFrame", shown: list, tuning: dict[str, tuple]
+) -> Path:
+    """``data/probe/<network>``: what every unit is tuned to.
+
+    - units.parquet: one row a state ("trained", "untrained", "shuffled"), layer and unit: ``network, state, layer,
+      alias, depth, kind, unit``, the columns of ``methods.selectivity.measures``, and ``selective, single_opponent,
+      double_opponent``; NA where a unit answers nothing, or the images have no colour.
+    - filters.parquet: the same of the first convolution, from its kernels alone.
+    - stimuli.parquet: one row a condition, ``axis, orientation, frequency``; tuning.npz: under
+      "strength/<layer>" and "rate/<layer>" those of the trained units, condition x unit, in the same order.
+    """
+    import pandas as pd
+
+    folder = PROBE / network
+    judged = ["selective", "single_opponent", "double_opponent"]
+    metrics = {}
+    for (state, alias), its in units.groupby(["state", "alias"], sort=False):
+        shares = its[judged].astype("Float64").mean().dropna()
+        metrics |= {f"{name}.{state}.{alias}".replace(" ", "_"): float(share) for name, share in shares.items()}
+    with writing(folder) as new:
+        for name, table in (("units", units), ("filters", filters)):
+            table.insert(0, "network", network)
+            write_table(new / f"{name}.parquet", table)
+        write_table(new / "stimuli.parquet", pd.DataFrame(shown))
+        arrays = {}
+        for name, (strengths, rates) in tuning.items():
+            arrays[f"strength/{name}"] = strengths.astype(np.float32)
+            arrays[f"rate/{name}"] = rates.astype(np.float32)
+        np.savez(new / "tuning.npz", **arrays)
+        write_json(new / "metrics.json", metrics)
+    return folder
+
+
+def read_probe(network: str, table: str = "units") -> "pd.DataFrame":
+    """One of the tables of ``write_probe``: "units", "filters" or "stimuli"."""
+    return read_table(PROBE / network / f"{table}.parquet", f"probe@{network}")
+
+
+def read_tuning(network: str) -> dict[str, np.ndarray]:
+    """The arrays of tuning.npz, condition x unit, in the order of stimuli.parquet."""
+    path = PROBE / network / "tuning.npz"
+    with _reading(path, f"probe@{network}"), np.load(path) as arrays:
+        return dict(arrays)
 
 
 def read_first_filters(network: str) -> np.ndarray:
@@ -568,17 +763,17 @@ def weight_shapes(network: str) -> dict[str, tuple[int, ...]]:
         return {name: tuple(weights.get_slice(name).get_shape()) for name in weights.keys()}  # noqa: SIM118
 
 
-def read_weights(network: str, names: list[str]) -> list[np.ndarray]:
-    """Some weights of a trained network, without torch."""
+def read_weights(network: str, names: list[str], trained: bool = True) -> list[np.ndarray]:
+    """Some weights of a network, without torch; ``trained=False`` gives those before training."""
     from safetensors import safe_open
 
-    path = NETWORKS / network / "weights.safetensors"
+    path = NETWORKS / network / ("weights.safetensors" if trained else "untrained.safetensors")
     with _reading_weights(path, f"train@{network}"), safe_open(path, "np") as weights:
         return [weights.get_tensor(name) for name in names]
 
 
-def write_filters(network: str, arrays: dict[str, np.ndarray], names: dict) -> Path:
-    """``data/filters/<network>``: filters.npz and filters.json.
+def write_filters(network: str, arrays: dict[str, np.ndarray], names: dict, metrics: dict) -> Path:
+    """``data/filters/<network>``: filters.npz, filters.json and metrics.json.
 
     Args:
         arrays: ``first`` (k x q x y x x), ``second`` (p x k x y x x), and of ``methods.virtual_filters`` ``virtual``,
@@ -589,6 +784,7 @@ def write_filters(network: str, arrays: dict[str, np.ndarray], names: dict) -> P
     with writing(folder) as new:
         np.savez(new / "filters.npz", **arrays)
         write_json(new / "filters.json", names)
+        write_json(new / "metrics.json", metrics)
     return folder
 
 
@@ -599,8 +795,10 @@ def read_filters(network: str) -> tuple[dict[str, np.ndarray], dict]:
         return dict(arrays), read_json(FILTERS / network / "filters.json", made_by)
 
 
-def write_feature_maps(network: str, image: np.ndarray, facts: dict, maps: dict[str, np.ndarray]) -> Path:
-    """``data/feature_maps/<network>``: maps.npz and image.json.
+def write_feature_maps(
+    network: str, image: np.ndarray, facts: dict, maps: dict[str, np.ndarray], metrics: dict
+) -> Path:
+    """``data/feature_maps/<network>``: maps.npz, image.json and metrics.json.
 
     Args:
         image: bytes, y x x x channel; facts: ``image`` (its number) and ``class``.
@@ -610,6 +808,7 @@ def write_feature_maps(network: str, image: np.ndarray, facts: dict, maps: dict[
     with writing(folder) as new:
         np.savez(new / "maps.npz", image=image, **{f"layer {name}": values for name, values in maps.items()})
         write_json(new / "image.json", facts)
+        write_json(new / "metrics.json", metrics)
     return folder
 
 
@@ -619,6 +818,19 @@ def read_feature_maps(network: str) -> tuple[np.ndarray, dict, dict[str, np.ndar
     with _reading(path, made_by), np.load(path) as arrays:
         maps = {name.removeprefix("layer "): arrays[name] for name in arrays.files if name != "image"}
         return arrays["image"], read_json(FEATURE_MAPS / network / "image.json", made_by), maps
+
+
+def write_claims(rows: "pd.DataFrame", metrics: dict) -> Path:
+    """``data/claims``: rows.parquet (``claims.table``) and, for MLflow, metrics.json."""
+    with writing(CLAIMS) as new:
+        write_table(new / "rows.parquet", rows)
+        write_json(new / "metrics.json", metrics)
+    return CLAIMS
+
+
+def read_claims() -> "pd.DataFrame":
+    """One row a measured number of a claim (``claims.table``)."""
+    return read_table(CLAIMS / "rows.parquet", "claims")
 
 
 def move_report(folder: Path) -> None:

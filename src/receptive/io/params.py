@@ -51,6 +51,8 @@ class Extract(Section):
     """Responses kept for every unit."""
     hits_per_image: Annotated[int, Field(ge=0)]
     """Most hits that one image may have among them; 0 is no limit."""
+    control_images: Annotated[int, Field(ge=2)]
+    """Validation images, the first ones, whose zeros are counted in the untrained network, too."""
     batch_size: Count
 
 
@@ -127,11 +129,109 @@ class Deconvolve(Section):
     batch_size: Count
 
 
+class Embed(Section):
+    """Section ``embed``; ``methods.embedding.embed`` and ``methods.purity`` say what the numbers mean."""
+
+    layers: dict[Name, Annotated[list[Name], Field(min_length=1)]]
+    """Layers to map, by network; others map the two that correspond to YU's c4_1 and c5_3 of VGGCNN."""
+    images: Count
+    """Validation images, drawn at random, whose positions are mapped."""
+    positions: Count
+    """Points of a map, spread evenly over the images."""
+    components: Annotated[int, Field(ge=2)]
+    """Dimensions that PCA leaves."""
+    perplexity: Annotated[float, Field(gt=1)]
+    opentsne_from: Count
+    """Points from which openTSNE makes the map instead of scikit-learn."""
+    neighbours: Count
+    """Nearest neighbours of purity and trustworthiness."""
+    cells: Annotated[list[Annotated[int, Field(ge=2)]], Field(min_length=2, max_length=2)]
+    """Cells along each side of the filled plane, coarse and fine."""
+    region_cells: Annotated[int, Field(ge=2)]
+    """Side of a region in cells of the fine grid."""
+    regions: dict[Name, dict[Name, list[Annotated[list[Annotated[float, Field(ge=0, le=1)]], Field(min_length=2)]]]]
+    """Centres to look at instead, by network and layer: [across, up], as parts of the plane."""
+    units: Count
+    """Strongest units shown of each region."""
+    patches: Count
+    """Patches shown of each region, and top patches of each unit."""
+    purity_images: Annotated[int, Field(ge=2)]
+    """Validation images, drawn at random, one position each, for the purity of every layer."""
+    batch_size: Count
+
+    @model_validator(mode="after")
+    def _possible(self):
+        if self.region_cells > self.cells[1]:
+            raise ValueError("region_cells: a region is larger than the fine grid")
+        return self
+
+
+class Probe(Section):
+    """Section ``probe``; ``methods.selectivity`` says what the numbers mean."""
+
+    frequencies: Annotated[list[Annotated[float, Field(gt=0, le=0.5)]], Field(min_length=1)]
+    """Cycles a px of the gratings."""
+    orientations: Annotated[int, Field(ge=4, multiple_of=2)]
+    """Of the luminance gratings, evenly spaced over 180 degrees."""
+    colour_orientations: Annotated[int, Field(ge=2)]
+    """The same of the isoluminant ones: a divisor of ``orientations``."""
+    phases: Annotated[int, Field(ge=4, multiple_of=2)]
+    background: Annotated[float, Field(gt=0, lt=1)]
+    """Grey that all stimuli vary around, in pixel values."""
+    amplitude: Positive
+    """Greatest change of a pixel, as a length in its channels."""
+    weakest: Annotated[float, Field(ge=0, lt=1)]
+    """A unit that luminance gratings move by no more than this share of what colour does has no orientation tuning."""
+    osi: Annotated[float, Field(ge=0, le=1)]
+    """A unit whose 1 - circular variance is at least this is orientation-selective."""
+    colour_index: Positive
+    """A unit is opponent if isoluminant colour moves it at least this many times as much as luminance,"""
+    colour_modulation: Annotated[float, Field(ge=0, le=1)]
+    """and if it tells the two ends of the axis apart at least so well."""
+    uniform: Annotated[float, Field(ge=0)]
+    """It is double opponent if uniform colour moves it at most this many times as much as the best grating."""
+    batch_size: Count
+
+    @model_validator(mode="after")
+    def _possible(self):
+        if self.orientations % self.colour_orientations:
+            raise ValueError("colour_orientations must divide orientations, so that both axes share them")
+        if self.amplitude > min(self.background, 1 - self.background):
+            raise ValueError("amplitude leaves [0, 1]: it must be at most background and at most 1 - background")
+        return self
+
+
+class Identity(Section):
+    """Section ``identity``."""
+
+    images: Annotated[int, Field(ge=2)]
+    """Validation images, the first ones, whose responses are compared channel by channel."""
+    draws: Annotated[int, Field(ge=99)]
+    """Permutations of the channels."""
+    batch_size: Count
+
+
 class Filters(Section):
     """Section ``filters``."""
 
     fold_batch_norm: bool
     """Multiply the first filters with the scale of their batch norm; KS equation 3 takes the bare weights."""
+
+
+class Claims(Section):
+    """Section ``claims``: what is common to the claims, and what single ones need."""
+
+    resamples: Annotated[int, Field(ge=100)]
+    """Bootstrap samples an interval."""
+    permutations: Annotated[int, Field(ge=100)]
+    """Random exchanges a control, where all of them are too many."""
+    same_cosine: Annotated[float, Field(gt=0, lt=1)]
+    """Filters whose cosine reaches this, once one is turned or recoloured, count as repeats of each other."""
+    angle_step: Annotated[float, Field(gt=0, le=90)]
+    """Degrees between the rotations tried, beside the exact quarter turns; 90 tries those alone."""
+    shuffles: Annotated[int, Field(ge=20)]
+    """Sets of filters with shuffled pixels that the repeats are compared with."""
+    batch_size: Count
 
 
 class FeatureMaps(Section):
@@ -155,7 +255,7 @@ class Report(Section):
     filter_units: dict[Name, list[Annotated[int, Field(ge=0)]]]
     """Units of the second layer to show instead, by network."""
     deconvolution_sheets: Count
-    """Layers of each network whose units are shown by their deconvolved patches, spread evenly over its depth."""
+    """Layers of a network whose units are shown by their deconvolved patches, spread over depth; all of VGGCNN."""
 
 
 class Track(Section):
@@ -186,9 +286,13 @@ class Params(Section):
     mine: Mine
     ablate: Ablate
     filters: Filters
+    claims: Claims
     feature_maps: FeatureMaps
     maximize: Maximize
     deconvolve: Deconvolve
+    identity: Identity
+    embed: Embed
+    probe: Probe
     report: Report
     track: Track
 

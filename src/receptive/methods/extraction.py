@@ -8,13 +8,14 @@ from torch import Tensor, nn
 from receptive.methods.capture import capture
 from receptive.methods.preferred_stimuli import TopResponses
 from receptive.methods.unit_statistics import UnitStatistics
+from receptive.methods.zero_fractions import ZeroFractions
 
 
 class Extraction:
-    """The running state of a pass: for each layer a ``UnitStatistics`` and a ``TopResponses``.
+    """The running state of a pass: for each layer a ``UnitStatistics``, a ``TopResponses`` and ``ZeroFractions``.
 
     Everything is reduced while the network runs, layer by layer, so memory holds one layer's map at a
-    time and does not grow with the number of images.
+    time and does not grow with the number of images, but for two whole numbers an image and layer.
 
     Args:
         network: in evaluation mode, on the device where it is to run.
@@ -27,6 +28,7 @@ class Extraction:
         self.network = network
         self.statistics = {name: UnitStatistics() for name in layers}
         self.top = {name: TopResponses(units, top, hits_per_image, device) for name, units in layers.items()}
+        self.zeros = {name: ZeroFractions() for name in layers}
 
     @torch.no_grad()
     def run(self, batches: Iterable[tuple[Tensor, Tensor]]) -> None:
@@ -43,6 +45,7 @@ class Extraction:
             largest = flat.amax(2)
             self.statistics[layer].add(flat, largest)
             self.top[layer].add(flat, largest, numbers)
+            self.zeros[layer].add(numbers, flat)
 
         with capture(self.network, self.statistics, read, stop=True):
             for batch, images in batches:
@@ -54,3 +57,4 @@ class Extraction:
         for layer in self.statistics:
             self.statistics[layer].merge(other.statistics[layer])
             self.top[layer].merge(other.top[layer])
+            self.zeros[layer].merge(other.zeros[layer])

@@ -45,6 +45,20 @@ def virtual_filters(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return np.tensordot(weights.astype(np.float64), first.astype(np.float64), 1)
 
 
+def participation(weights: np.ndarray) -> float:
+    """How many first filters a unit of the second layer mixes: from 1, a single one, to all of them, equally.
+
+    The mean over units of (sum of |w|)^2 / sum of w^2, the participation ratio; units without weights do not count,
+    and NaN where there is no other.
+
+    Args:
+        weights: p x k, of ``strongest_taps``.
+    """
+    size = np.abs(weights.astype(np.float64))
+    size = size[size.any(1)]
+    return float(np.mean(size.sum(1) ** 2 / (size**2).sum(1))) if len(size) else float("nan")
+
+
 def composed_kernels(
     first: np.ndarray, second: np.ndarray, stride: tuple[int, int] = (1, 1), dilation: tuple[int, int] = (1, 1)
 ) -> np.ndarray:

@@ -6,6 +6,7 @@ connected layer. They are found in the traced graph (``methods.receptive_field``
 """
 
 from dataclasses import dataclass
+from itertools import groupby
 
 from torch import nn
 
@@ -103,6 +104,13 @@ def overview_layers(known: list[Layer], largest_px: float) -> list[Layer]:
     return list(dict.fromkeys(papers))
 
 
+def corresponding_layers(known: list[Layer]) -> list[Layer]:
+    """Two convolutions as deep as c4_1 and c5_3 among the 13 of VGGCNN (YU figure 3): the one 8/13 of the way, rounded,
+    and the last. A network with one convolution has one."""
+    convs = [layer for layer in known if layer.kind == "conv"]
+    return list(dict.fromkeys([convs[max(0, round(len(convs) * 8 / 13) - 1)], convs[-1]])) if convs else []
+
+
 def select_layers(known: list[Layer], wanted: list[str], largest_px: float) -> list[Layer]:
     """The layers that ``wanted`` names, each once.
 
@@ -118,6 +126,29 @@ def select_layers(known: list[Layer], wanted: list[str], largest_px: float) -> l
     words["overview"] = overview_layers(known, largest_px)
     found = [layer for word in wanted for layer in (words[word] if word in words else [find_layer(known, word)])]
     return list(dict.fromkeys(found))
+
+
+def comparable_layers(network: nn.Module, known: list[Layer]) -> list[list[Layer]]:
+    """Groups of layers in which channel k of one can be compared with channel k of another, shallow layers first.
+
+    Layers in a row with as many units on maps of the same size. In residual networks, and in those without the skips,
+    these are the blocks' outputs and the pool before them (KS figure 5: max pool, layer 3, layer 7); elsewhere
+    convolutions, since behind a pool a channel is itself by construction.
+
+    Args:
+        known: of ``layers``.
+    """
+    from receptive.networks.resnet import Block
+
+    blocks = [name for name, module in network.named_modules() if isinstance(module, Block)]
+    if blocks:
+        outputs = [[layer for layer in known if layer.name.startswith(f"{block}.")][-1] for block in blocks]
+        chosen = [layer for layer in known if layer.kind == "pool" or layer in outputs]
+    else:
+        chosen = [layer for layer in known if layer.kind == "conv"]
+    readable = [layer for layer in chosen if layer.readable]
+    groups = [list(group) for _, group in groupby(readable, key=lambda layer: (layer.units, layer.map_size))]
+    return [group for group in groups if len(group) > 1]
 
 
 def field_rows(known: list[Layer]) -> list[dict]:

@@ -27,13 +27,31 @@ class Table:
 
 
 @dataclass
+class Link:
+    """A page of its own beside the report: file under reports/, what the link says, and what there is to see."""
+
+    file: str
+    label: str
+    caption: str
+
+
+@dataclass
+class Passage:
+    """A heading inside a section, with an anchor of its own, and what there is to say below it, by name."""
+
+    anchor: str
+    heading: str
+    facts: dict[str, str]
+
+
+@dataclass
 class Section:
     """A part of the page."""
 
     anchor: str
     title: str
     text: str
-    parts: list[Picture | Table] = field(default_factory=list)
+    parts: list[Picture | Table | Link | Passage] = field(default_factory=list)
 
 
 def table_html(table: pd.DataFrame, formats: dict[str, str] | None = None) -> str:

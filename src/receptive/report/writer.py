@@ -2,10 +2,13 @@
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from PIL import Image
 
-from receptive.report.page import Picture, Table, table_html
+from receptive.report.page import Link, Picture, Table, table_html
 
 
 class Writer:
@@ -13,13 +16,30 @@ class Writer:
 
     def __init__(self, folder: Path):
         self.folder = folder
-        for name in ("figures", "tables"):
+        for name in ("figures", "maps", "tables"):
             (folder / name).mkdir(parents=True, exist_ok=True)
 
     def picture(self, name: str, figure: Figure, alt: str, caption: str) -> Picture:
-        """A figure as PNG; the file holds no date and no version, so the same figure has the same bytes."""
-        figure.savefig(self.folder / "figures" / f"{name}.png", metadata={"Software": None})
+        """A figure as PNG; the file holds no date and no version, so the same figure has the same bytes.
+
+        The same pixels as ``figure.savefig`` writes, which draws all of the figure once more to lay it out and takes
+        twice as long to compress it.
+        """
+        for axes in figure.axes:
+            for axis in (axes.xaxis, axes.yaxis):
+                if not (len(axis.get_ticklocs()) or axis.get_label_text()):
+                    axis.set_visible(False)  # nothing of it shows, but it would be measured for the layout all the same
+        canvas = FigureCanvasAgg(figure)
+        canvas.draw()
+        pixels = np.ascontiguousarray(np.asarray(canvas.buffer_rgba())[..., :3])  # the background is opaque
+        file = self.folder / "figures" / f"{name}.png"
+        Image.fromarray(pixels).save(file, compress_level=3, dpi=(figure.dpi, figure.dpi))
         return Picture(f"figures/{name}.png", alt, caption)
+
+    def map(self, name: str, page: str, label: str, caption: str) -> Link:
+        """An interactive map (``report.interactive.map_page``) as a page of its own."""
+        (self.folder / "maps" / f"{name}.html").write_text(page, encoding="utf-8")
+        return Link(f"maps/{name}.html", label, caption)
 
     def table(self, name: str, table: pd.DataFrame, caption: str, formats=None, folded=False, open=False) -> Table:
         """A table as CSV, Markdown and HTML."""

@@ -20,6 +20,7 @@ def main(network: Annotated[str, typer.Argument(help="Name of the network.")]) -
     params.recipe(network)
 
     import numpy as np
+    import pandas as pd
     import torch
     from tqdm import tqdm
 
@@ -46,20 +47,28 @@ def main(network: Annotated[str, typer.Argument(help="Name of the network.")]) -
     by_unit = convs if len(convs) <= MOST_CONVS else convs[::2]
     measured = settings.energy_images if prepared.subject_mask is not None else 0
     images = in_turn(prepared.labels).head(max(settings.images, measured))
+    control = images.head(measured)
     rows = preferred[
         preferred["layer"].isin([layer.name for layer in by_unit])
         & (preferred["unit"] < settings.units)
         & (preferred["rank"] < settings.patches)
         & (preferred["activation"] > 0)  # a unit without a row is dead
     ]
-    with tqdm(total=len(images) * len(shown) + len(rows), desc=f"deconvolve {network}", unit="image") as bar:
-        whole = whole_representations(net, seen, prepared, images, shown, settings, bar.update)
+    steps = (len(images) + len(control)) * len(shown) + len(rows)
+    with tqdm(total=steps, desc=f"deconvolve {network}", unit="image") as bar:
+        pictures, kept, energy, predictions = whole_representations(
+            net, seen, prepared, images, shown, settings, bar.update
+        )
+        if len(control):
+            before = for_inference(artifacts.read_network(network, trained=False)[0]).to(device)
+            untrained = energies(before, seen, prepared, control, shown, settings.batch_size, bar.update)
+            energy = pd.concat([energy, untrained.assign(state="untrained")], ignore_index=True)
         largest = params.mine.largest_field * size
         units, patches = unit_patches(net, seen, rows, by_unit, size, largest, settings.batch_size, bar.update)
     apart = (units["response"] - units["activation"]).abs().gt(0.01 * units["activation"]).sum()
     if apart:
         print(f"warning: {apart} of {len(units)} responses are more than 1% off those that extract recorded")
-    folder = artifacts.write_deconvolution(network, *whole, units, patches)
+    folder = artifacts.write_deconvolution(network, pictures, kept, energy, predictions, units, patches)
     print(f"{folder}: {len(shown)} layers of {min(len(images), settings.images)} images, {len(units)} patches")
 
 
@@ -79,7 +88,7 @@ def whole_representations(net, seen, prepared, images, layers, settings, tell) -
     import pandas as pd
     import torch
 
-    from receptive.methods.deconvolution import deconvolve, energy_outside
+    from receptive.methods.deconvolution import deconvolve
 
     representations, energy, predictions = {layer.name: [] for layer in layers}, [], []
     for start in range(0, len(images), settings.batch_size):
@@ -91,17 +100,7 @@ def whole_representations(net, seen, prepared, images, layers, settings, tell) -
         for layer in layers:
             representations[layer.name].append(_channel_last(found[layer.name][:shown]))
             if prepared.subject_mask is not None:
-                mask = torch.from_numpy(np.ascontiguousarray(prepared.subject_mask[numbers])).to(normalised.device)
-                measured = {
-                    "energy": found[layer.name].double().square().sum((1, 2, 3)),
-                    "energy_outside_fraction": energy_outside(found[layer.name], mask),
-                    "area_outside_fraction": 1 - mask.double().mean((1, 2)),
-                    "image_energy_outside_fraction": energy_outside(normalised, mask),
-                }
-                heading = {"layer": layer.name, "alias": layer.alias, "depth": layer.depth, "kind": layer.kind}
-                columns = {name: value.cpu().numpy() for name, value in measured.items()}
-                of_images = {name: batch[name].to_numpy() for name in ("image", "label")}
-                energy.append(pd.DataFrame({**heading, **of_images, **columns}))
+                energy.append(_energy(prepared, batch, layer, found[layer.name], normalised))
             tell(len(batch))
         if shown:
             with torch.no_grad():
@@ -117,9 +116,47 @@ def whole_representations(net, seen, prepared, images, layers, settings, tell) -
     return (
         images.head(settings.images)[columns].reset_index(drop=True),
         {name: np.concatenate(parts) for name, parts in representations.items()},
-        pd.concat(energy, ignore_index=True) if energy else None,
+        pd.concat(energy, ignore_index=True).assign(state="trained") if energy else None,
         pd.concat(predictions, ignore_index=True),
     )
+
+
+def energies(net, seen, prepared, images, layers, batch_size: int, tell):
+    """The energy of each layer's reconstructions against the mask, and nothing else of them."""
+    import pandas as pd
+
+    from receptive.methods.deconvolution import deconvolve
+
+    tables = []
+    for start in range(0, len(images), batch_size):
+        batch = images.iloc[start : start + batch_size]
+        normalised = seen(batch["image"].to_numpy())
+        found = deconvolve(net, normalised, [layer.name for layer in layers])
+        for layer in layers:
+            tables.append(_energy(prepared, batch, layer, found[layer.name], normalised))
+            tell(len(batch))
+    return pd.concat(tables, ignore_index=True)
+
+
+def _energy(prepared, batch, layer, reconstructions, normalised):
+    """One row an image: the energy of a layer's reconstructions, and how much of it lies outside the subject."""
+    import numpy as np
+    import pandas as pd
+    import torch
+
+    from receptive.methods.deconvolution import energy_outside
+
+    mask = torch.from_numpy(np.ascontiguousarray(prepared.subject_mask[batch["image"].to_numpy()]))
+    mask = mask.to(normalised.device)
+    measured = {
+        "energy": reconstructions.double().square().sum((1, 2, 3)),
+        "energy_outside_fraction": energy_outside(reconstructions, mask),
+        "area_outside_fraction": 1 - mask.double().mean((1, 2)),
+        "image_energy_outside_fraction": energy_outside(normalised, mask),
+    }
+    heading = {"state": "", "layer": layer.name, "alias": layer.alias, "depth": layer.depth, "kind": layer.kind}
+    of_images = {name: batch[name].to_numpy() for name in ("image", "label")}
+    return pd.DataFrame({**heading, **of_images, **{name: value.cpu().numpy() for name, value in measured.items()}})
 
 
 def unit_patches(net, seen, rows, layers, size: int, largest: float, batch_size: int, tell) -> tuple:

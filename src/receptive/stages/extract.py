@@ -1,4 +1,7 @@
-"""Run a network over the validation images once: statistics, histograms and top responses of every unit."""
+"""Run a network over the validation images once: statistics, histograms and top responses of every unit.
+
+And the same network before training over some of them, for its zeros alone.
+"""
 
 from typing import Annotated
 
@@ -21,6 +24,7 @@ def main(network: Annotated[str, typer.Argument(help="Name of the network.")]) -
     from receptive.loading import Batches, normalised
     from receptive.methods.capture import for_inference
     from receptive.methods.extraction import Extraction
+    from receptive.methods.zero_fractions import zero_fractions
     from receptive.networks.sites import layers
 
     prepared = artifacts.read_images(params, network)
@@ -39,7 +43,16 @@ def main(network: Annotated[str, typer.Argument(help="Name of the network.")]) -
         unit="batch",
     )
     extraction.run(normalised(images, normalisation.to(device)))
-    folder = artifacts.write_activations(network, found, extraction)
+    before, _, _ = artifacts.read_network(network, trained=False)
+    images = tqdm(
+        Batches(prepared, "validation", params.extract.batch_size, device, params.extract.control_images),
+        desc=f"extract {network}, untrained",
+        unit="batch",
+    )
+    untrained = zero_fractions(
+        for_inference(before).to(device), normalised(images, normalisation), [layer.name for layer in found]
+    )
+    folder = artifacts.write_activations(network, found, extraction, untrained)
     print(f"{folder}: {sum(layer.units for layer in found)} units of {len(found)} layers")
 
 

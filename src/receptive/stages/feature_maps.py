@@ -32,7 +32,13 @@ def main(network: Annotated[str, typer.Argument(help="Name of the network.")]) -
     responses = responses_to(net, normalisation(pixels(torch.from_numpy(shown)[None])), layers)
     class_name = prepared.labels.set_index("image")["class_name"].loc[image]
     maps = {layer: response[0].numpy() for layer, response in responses.items()}
-    folder = artifacts.write_feature_maps(network, shown, {"image": int(image), "class": str(class_name)}, maps)
+    aliases = units.drop_duplicates("layer").set_index("layer")["alias"]
+    metrics = {}
+    for layer, channels in maps.items():
+        metrics[f"zero_fraction.{aliases[layer]}"] = float((channels == 0).mean())
+        metrics[f"silent_channels.{aliases[layer]}"] = int((channels <= 0).all((1, 2)).sum())
+    facts = {"image": int(image), "class": str(class_name)}
+    folder = artifacts.write_feature_maps(network, shown, facts, maps, metrics)
     print(f"{folder}: {', '.join(layers)} for image {image}, {class_name}")
 
 

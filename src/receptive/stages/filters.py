@@ -16,7 +16,7 @@ def main(network: Annotated[str, typer.Argument(help="Name of the network.")]) -
 
     # no torch: starting it would take longer than the work
     from receptive.io import artifacts
-    from receptive.methods.virtual_filters import batch_norm_scale, strongest_taps, virtual_filters
+    from receptive.methods.virtual_filters import batch_norm_scale, participation, strongest_taps, virtual_filters
     from receptive.networks.first_layers import first_batch_norm, second_filters
 
     shapes = artifacts.weight_shapes(network)
@@ -35,7 +35,9 @@ def main(network: Annotated[str, typer.Argument(help="Name of the network.")]) -
         "weights": weights,
         "places": places,
     }
-    folder = artifacts.write_filters(network, arrays, {"first": first_name, "second": second_name, "folded": norm})
+    names = {"first": first_name, "second": second_name, "folded": norm}
+    metrics = {"first_filters": len(first), "participating_first_filters": participation(weights)}
+    folder = artifacts.write_filters(network, arrays, names, metrics)
     print(f"{folder}: {len(second)} virtual filters of {second_name.removesuffix('.weight')}")
 
 

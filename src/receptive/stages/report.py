@@ -9,6 +9,8 @@ def main() -> None:
 
     params = load_params()
 
+    import gc
+
     import pandas as pd
 
     from receptive.io import artifacts
@@ -16,17 +18,21 @@ def main() -> None:
     from receptive.report.sections import (
         ablation,
         accuracy,
+        claims,
         deconvolution,
+        embedding,
         feature_maps,
         fields,
         images,
         maximization,
         preferred,
+        selectivity,
         sparsity,
         virtual_filters,
     )
     from receptive.report.writer import Writer
 
+    gc.freeze()  # figures are many small objects: their collection need not walk through all imported modules, too
     known = {network: artifacts.read_layers(network) for network in params.models}
     everywhere = pd.concat([artifacts.read_sparsity(name) for name in params.replicas], ignore_index=True)
     every_unit = pd.concat([artifacts.read_units(name) for name in params.replicas], ignore_index=True)
@@ -37,11 +43,14 @@ def main() -> None:
         write = Writer(folder)
         parts = [
             images.section(params, write),
+            claims.section(params, write),
             accuracy.section(params, write),
             fields.section(params, known, write),
             preferred.section(params, known, write),
             maximization.section(params, known, write),
             deconvolution.section(params, known, write),
+            embedding.section(params, known, write),
+            selectivity.section(params, known, write),
             sparsity.section(by_layer, units, write),
             feature_maps.section(params, units, write),
             virtual_filters.section(params, known, units, write),

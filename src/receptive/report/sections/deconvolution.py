@@ -36,7 +36,8 @@ def section(params: Params, layers: dict[str, list[Layer]], write: Writer) -> Se
                 "How much of what a layer keeps lies outside the subject: the energy (sum of squares) of its "
                 "reconstruction there, as a share of all; mean over "
                 f"{energy['image'].groupby(energy['network']).nunique().max()} validation images with a 95% interval. "
-                "Dotted: the share of the normalised image itself. Open squares: the last fully connected layer.",
+                "Dotted: the share of the normalised image itself. Thin dashed: the same networks before training. "
+                "Open squares: the last fully connected layer.",
             )
         )
         parts.append(_table(energy, write))
@@ -89,7 +90,7 @@ def _comparison(params: Params, layers: dict[str, list[Layer]], energy: pd.DataF
 
 def _table(energy: pd.DataFrame, write: Writer):
     columns = ["energy_outside_fraction", "image_energy_outside_fraction", "area_outside_fraction"]
-    by_layer = energy.groupby(["network", "alias", "depth"], sort=False)[columns]
+    by_layer = energy.groupby(["network", "state", "alias", "depth"], sort=False)[columns]
     table = by_layer.mean().reset_index().merge(by_layer.size().rename("images").reset_index())
     return write.table(
         "energy_outside",
@@ -111,7 +112,8 @@ def _sheets(params: Params, network: str, layers: list[Layer], write: Writer) ->
     known = [(layer, artifacts.read_unit_patches(network, layer.name)) for layer in layers if layer.depth > 1]
     there = [(layer, found) for layer, found in known if found is not None]
     parts = []
-    for layer, (rows, found) in [there[at] for at in spread(len(there), params.report.deconvolution_sheets)]:
+    sheets = len(there) if network == COMPARED[0] else params.report.deconvolution_sheets  # the paper's own: all
+    for layer, (rows, found) in [there[at] for at in spread(len(there), sheets)]:
         seen = cut_patches(prepared.images[rows["image"].to_numpy()], rows[_BOX].to_numpy(), found.shape[1:3])
         units = []
         for unit in range(min(params.deconvolve.units, layer.units)):
@@ -150,7 +152,7 @@ def _kept(network: str, layers: list[Layer], energy: pd.DataFrame | None) -> Rep
     aliases = {layer.name: layer.alias for layer in layers}
     outside = None
     if energy is not None and network in set(energy["network"]):
-        measured = energy[energy["network"] == network]
+        measured = energy[(energy["network"] == network) & (energy["state"] == "trained")]
         table = measured.pivot(index="layer", columns="image", values="energy_outside_fraction")
         outside = table.loc[list(by_layer), shown].to_numpy()
     predicted = artifacts.read_deconvolution(network, "predictions")

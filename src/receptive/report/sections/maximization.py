@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from receptive.datasets.prepared import Prepared
 from receptive.figures import maximization as figures
 from receptive.io import artifacts
 from receptive.io.params import Params
@@ -158,7 +159,10 @@ def _classes(params, network, layers, results, write) -> list[Picture]:
     """TG figures 3.3 and 4.2, with the robust images and a real one beside them."""
     layer = layers[-1]
     names = artifacts.read_description(network)["classes"]
-    rows = {"real": [figures.Photograph(_best_of_class(params, network, layer, label)) for label in range(len(names))]}
+    prepared, preferred = artifacts.read_images(params, network), artifacts.read_preferred(network)
+    preferred = preferred[preferred["layer"] == layer.name]
+    photographs = [_best_of_class(prepared, preferred, label) for label in range(len(names))]
+    rows = {"real": [figures.Photograph(photograph) for photograph in photographs]}
     for name, kind in _CLASS_ROWS.items():
         if results.units(layer, kind):
             rows[name] = [results.panel(layer, kind, label) for label in range(len(names))]
@@ -176,12 +180,14 @@ def _classes(params, network, layers, results, write) -> list[Picture]:
     ]
 
 
-def _best_of_class(params: Params, network: str, layer: Layer, label: int) -> np.ndarray:
-    """The validation image of the class that has its highest score, among the kept ones; else its first."""
-    prepared = artifacts.read_images(params, network)
+def _best_of_class(prepared: Prepared, preferred: pd.DataFrame, label: int) -> np.ndarray:
+    """The validation image of the class that has its highest score, among the kept ones; else its first.
+
+    Args:
+        preferred: the class scores' rows of preferred.parquet.
+    """
     own = prepared.labels[(prepared.labels["split"] == "validation") & (prepared.labels["label"] == label)]["image"]
-    preferred = artifacts.read_preferred(network)
-    best = preferred[(preferred["layer"] == layer.name) & (preferred["unit"] == label)].sort_values("rank")["image"]
+    best = preferred[preferred["unit"] == label].sort_values("rank")["image"]
     best = best[best.isin(own)]
     return np.asarray(prepared.images[best.iloc[0] if len(best) else own.iloc[0]])
 

@@ -1,0 +1,125 @@
+"""Claim 7: sparsity rises with depth, pooling lowers it, and VGGCNN's high layers are sparser than AlexCNN's."""
+
+import numpy as np
+import pandas as pd
+
+from receptive.claims import Row, Study, across_seeds, measured, not_measured
+from receptive.io import artifacts
+from receptive.methods.inference import Estimate, bootstrap, rank_correlations
+
+NUMBER = 7
+TITLE = "Sparsity by depth"
+STATEMENT = (
+    "The share of zero responses rises from low to high layers, pooling lowers it, and the high layers of VGGCNN are "
+    "sparser than those of AlexCNN."
+)
+SOURCE = "YU 5, figure 6"
+STATISTIC = (
+    "Of the zeros that each image leaves: Spearman's correlation of depth and share of zeros over the convolutions; "
+    "the share of the convolution before a pool minus the pool's, mean over the pools; and VGGCNN's share minus "
+    "AlexCNN's, mean over the last three convolutions of each. Means over images."
+)
+CONTROL = "The same networks before training, on the first of the same images."
+RULE = (
+    "VGGCNN's and AlexCNN's correlations, their differences at the pools, and the difference between the two decide: "
+    "supported where all five intervals over images lie above 0. The other networks are shown beside."
+)
+DEEP, SHALLOW = "vggcnn", "alexcnn"
+HIGH_LAYERS = 3
+"""The last convolutions of each network: VGGCNN's fifth group; AlexCNN's three without a pool between."""
+
+RISE, POOLS, HIGH = "rise with depth", "convolution - pool behind it", "high layers"
+
+
+def measure(study: Study) -> list[Row]:
+    """The three statistics, network by network, and the two networks against each other."""
+    rows = []
+    for what, per_image in ((RISE, _rise), (POOLS, _pools)):
+        for network in dict.fromkeys([DEEP, SHALLOW, *study.networks]):
+            decides = network in (DEEP, SHALLOW)
+            if reason := study.missing(network):
+                rows.append(not_measured(network, what, reason, decides=decides))
+                continue
+            replicas = study.replicas(network)
+            rows.append(across_seeds([_row(study, replica, what, per_image, decides) for replica in replicas]))
+    pair = f"{DEEP} - {SHALLOW}"
+    if reason := study.missing(DEEP, SHALLOW):
+        return [*rows, not_measured(pair, HIGH, reason)]
+    replicas = zip(study.replicas(DEEP), study.replicas(SHALLOW), strict=True)
+    return [*rows, across_seeds([_compared(study, *names) for names in replicas])]
+
+
+def figure(study: Study, rows: list[Row]):
+    """Share of zeros by depth, before and after training, and the rows."""
+    from receptive.figures import sparsity as figures
+
+    zeros = pd.concat([artifacts.read_zeros(network) for network in study.networks], ignore_index=True)
+    return figures.claim(zeros, rows)
+
+
+def _row(study: Study, network: str, what: str, per_image, decides: bool) -> Row:
+    zeros = artifacts.read_zeros(network)
+    values = {state: per_image(_by_image(zeros, state), zeros) for state in ("trained", "untrained")}
+    if values["trained"] is None:
+        few = "fewer than three convolutions" if what == RISE else "no pool behind a convolution"
+        return not_measured(network, what, few, decides=decides)
+    found = {state: _mean(study, f"{network} {what} {state}", its) for state, its in values.items()}
+    return measured(
+        network,
+        what,
+        found["trained"],
+        "images",
+        control=found["untrained"],
+        images=len(values["trained"]),
+        decides=decides,
+    )
+
+
+def _compared(study: Study, deep: str, shallow: str) -> Row:
+    found, images = {}, 0
+    for state in ("trained", "untrained"):
+        both = [_high(network, state) for network in (deep, shallow)]
+        apart = (both[0] - both[1]).dropna().to_numpy()  # the images that both have seen
+        found[state] = _mean(study, f"{deep} {shallow} {state}", apart)
+        images = images or len(apart)
+    return measured(f"{DEEP} - {SHALLOW}", HIGH, found["trained"], "images", control=found["untrained"], images=images)
+
+
+def _by_image(zeros: pd.DataFrame, state: str) -> pd.DataFrame:
+    """Share of zeros, image x layer, shallow layers first."""
+    table = zeros[zeros["state"] == state].pivot(index="image", columns="layer", values="zero_fraction")
+    return table[list(zeros["layer"].unique())]
+
+
+def _layers(zeros: pd.DataFrame) -> pd.DataFrame:
+    """One row a convolution or pool, shallow layers first: ``layer, depth, kind``."""
+    layers = zeros.drop_duplicates("layer")[["layer", "depth", "kind"]]
+    return layers[layers["kind"].isin(["conv", "pool"])].reset_index(drop=True)
+
+
+def _rise(by_image: pd.DataFrame, zeros: pd.DataFrame) -> np.ndarray | None:
+    convs = _layers(zeros).query("kind == 'conv'")
+    if len(convs) < 3:
+        return None
+    shares = by_image[convs["layer"]].to_numpy()
+    found = rank_correlations(np.broadcast_to(convs["depth"].to_numpy(), shares.shape), shares)
+    return found[np.isfinite(found)]  # an image that leaves every layer alike has none
+
+
+def _pools(by_image: pd.DataFrame, zeros: pd.DataFrame) -> np.ndarray | None:
+    layers = _layers(zeros)
+    behind = [i for i in layers.index[1:] if layers.loc[i, "kind"] == "pool" and layers.loc[i - 1, "kind"] == "conv"]
+    if not behind:
+        return None
+    names = layers["layer"].to_numpy()
+    return np.mean([by_image[names[i - 1]] - by_image[names[i]] for i in behind], axis=0)
+
+
+def _high(network: str, state: str) -> pd.Series:
+    zeros = artifacts.read_zeros(network)
+    convs = _layers(zeros).query("kind == 'conv'")["layer"].tail(HIGH_LAYERS)
+    return _by_image(zeros, state)[convs].mean(axis=1)
+
+
+def _mean(study: Study, name: str, values: np.ndarray) -> Estimate:
+    return bootstrap(values, rng=study.chance("sparsity", name), resamples=study.params.claims.resamples)

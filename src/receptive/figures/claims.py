@@ -1,0 +1,90 @@
+"""Measured rows of a claim as points with intervals, each beside its control."""
+
+from collections.abc import Callable, Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from receptive.figures.style import colour, figure, say
+
+CONTROL = "#8a8f99"
+_VERDICTS = {"supported": "#1b7837", "contradicted": "#a03030", "undecided": "#6b6b6b", "not measured": "#a03030"}
+
+
+def estimates(rows: Sequence, quantity: str, label: Callable | None = None, width: float = 9.5) -> Figure:
+    """``draw_estimates`` as a figure of its own, as high as it has rows."""
+    fig = figure(width, 1.5 + 0.42 * max(1, len(rows)))
+    draw_estimates(fig.subplots(), rows, quantity, label)
+    return fig
+
+
+def panels(parts: Sequence[tuple[Sequence, str]], label: Callable | None = None, width: float = 9.5) -> Figure:
+    """``draw_estimates`` for several quantities, one below the other.
+
+    Args:
+        parts: rows and quantity of each; parts without rows are left out.
+    """
+    parts = [part for part in parts if part[0]] or [((), "")]
+    heights = [1.5 + 0.42 * max(1, len(rows)) for rows, _ in parts]
+    fig = figure(width, sum(heights))
+    places = fig.subplots(len(parts), 1, squeeze=False, gridspec_kw={"height_ratios": heights})[:, 0]
+    for axes, (rows, quantity) in zip(places, parts, strict=True):
+        draw_estimates(axes, rows, quantity, label)
+    return fig
+
+
+def draw_estimates(axes: Axes, rows: Sequence, quantity: str, label: Callable | None = None) -> None:
+    """One line a row: its value with the 95% interval, its control in grey below, its verdict at the right.
+
+    What was not measured is named in words in its line; a star is the paper's own number. The dashed lines are the
+    thresholds of the verdicts.
+
+    Args:
+        rows: of ``receptive.claims.Row``.
+        quantity: what the axis shows, with its unit.
+        label: row to the words at its line; the network if None, and the quantity where they differ in it.
+    """
+    if not rows:
+        say(axes, "nothing to measure")
+        return
+    same = len({row.what for row in rows}) == 1
+    label = label or (lambda row: row.network if same else f"{row.network}: {row.what}")
+    beside = axes.get_yaxis_transform()
+    for place, row in enumerate(rows):
+        ink = colour(row.network.split()[0])
+        if row.control is not None:
+            _point(axes, place + 0.22, row.control, row.control_low, row.control_high, CONTROL, "s", 4.5)
+        if row.published is not None and row.value is not None:
+            axes.plot(row.published, place, "*", color="#222222", markersize=9, markerfacecolor="white", zorder=4)
+        if row.value is None:
+            words = f"{row.verdict}: {row.reason}" if row.reason else row.verdict
+            words += "" if row.published is None else f" (the paper's own: {row.published:.3g})"
+            axes.text(0.01, place, words, transform=beside, va="center", fontsize=8, color=_VERDICTS["not measured"])
+            continue
+        _point(axes, place, row.value, row.low, row.high, ink, "o" if row.decides else "D", 6 if row.decides else 4.5)
+        axes.plot([row.threshold] * 2, [place - 0.42, place + 0.42], "--", color="#333333", linewidth=1)
+        words = row.verdict if row.decides else "shown beside"
+        ink = _VERDICTS[row.verdict] if row.decides else CONTROL
+        axes.text(1.01, place, words, transform=beside, va="center", fontsize=8, color=ink)
+    axes.set_yticks(range(len(rows)), [label(row) for row in rows], fontsize=8)
+    axes.set_ylim(len(rows) - 0.4, -0.6)
+    axes.tick_params(axis="x", labelsize=8)
+    axes.tick_params(axis="y", length=0)
+    axes.set_xlabel(quantity, fontsize=9)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    handles = [Line2D([], [], color="#333333", marker="o", linewidth=2, markersize=6, label="measured")]
+    if any(row.control is not None for row in rows):
+        handles.append(Line2D([], [], color=CONTROL, marker="s", linewidth=2, markersize=4.5, label="control"))
+    if any(row.published is not None and row.value is not None for row in rows):
+        star = {"marker": "*", "markersize": 9, "markerfacecolor": "white", "linewidth": 0}
+        handles.append(Line2D([], [], color="#222222", **star, label="the paper's own"))
+    axes.legend(
+        handles=handles, frameon=False, fontsize=8, ncols=3, loc="lower left", bbox_to_anchor=(0, 1.0), borderpad=0
+    )
+
+
+def _point(axes: Axes, place: float, value: float, low, high, ink: str, marker: str, size: float) -> None:
+    if low is not None and high is not None:
+        axes.plot([low, high], [place, place], "-", color=ink, linewidth=2, solid_capstyle="butt")
+    axes.plot(value, place, marker, color=ink, markersize=size)

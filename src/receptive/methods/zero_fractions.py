@@ -1,0 +1,80 @@
+"""The share of zero responses of a layer to each single image, gathered while images stream past.
+
+``methods.sparsity`` has one number a layer (YU 5, figure 6); an interval over images needs one an image.
+"""
+
+from collections.abc import Iterable
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from receptive.methods.capture import capture
+
+
+class ZeroFractions:
+    """Counts of exact zeros, image by image, of one layer.
+
+    Counts are whole numbers, so they are exact, and neither batches nor the order of images change them. Memory is two
+    whole numbers an image.
+    """
+
+    def __init__(self):
+        self.responses = 0
+        """Responses of the layer to one image."""
+        self._numbers: list[Tensor] = []
+        self._zeros: list[Tensor] = []
+
+    def add(self, numbers: Tensor, responses: Tensor) -> None:
+        """Takes one batch in.
+
+        Args:
+            numbers: of the images, int64; each image once.
+            responses: image x unit x position.
+        """
+        self.responses = responses.shape[1] * responses.shape[2]
+        # float32 counts up to 2^24 exactly, and no map has that many positions; a comparison would be slower
+        others = responses.sign().abs_().sum(2).sum(1, dtype=torch.float64)
+        self._numbers.append(numbers.cpu())
+        self._zeros.append((self.responses - others).long().cpu())
+
+    def merge(self, other: "ZeroFractions") -> None:
+        """Takes in what another pass over other images has counted."""
+        self.responses = self.responses or other.responses
+        self._numbers += other._numbers
+        self._zeros += other._zeros
+
+    def result(self) -> tuple[np.ndarray, np.ndarray]:
+        """The images' numbers in rising order, int64, and the share of zeros of each, float64 in [0, 1]."""
+        if not self._numbers:
+            return np.zeros(0, np.int64), np.zeros(0)
+        numbers, zeros = torch.cat(self._numbers).numpy(), torch.cat(self._zeros).numpy()
+        order = np.argsort(numbers)
+        return numbers[order], zeros[order] / self.responses
+
+
+@torch.no_grad()
+def zero_fractions(
+    network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], layers: Iterable[str]
+) -> dict[str, ZeroFractions]:
+    """Layer to its share of zero responses to each image: 0 where all are positive, 1 where none is.
+
+    Args:
+        network: in evaluation mode, on the device of the images.
+        batches: pairs of the images' numbers (int64) and the normalised images (image x channel x y x x).
+        layers: modules whose output is image x unit x y x x or image x unit.
+
+    Raises:
+        ReceptiveError: the network has no such layer.
+    """
+    counts = {layer: ZeroFractions() for layer in layers}
+    numbers = None
+
+    def read(layer: str, response: Tensor) -> None:
+        counts[layer].add(numbers, response.flatten(2) if response.dim() > 2 else response[..., None])
+
+    with capture(network, counts, read, stop=True):
+        for batch, images in batches:
+            numbers = batch
+            network(images.contiguous(memory_format=torch.channels_last))
+    return counts

@@ -1,0 +1,215 @@
+"""Intervals hold what they promise (simulated), tests find planted effects and no others, edges are defined."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from receptive.methods import inference
+from receptive.methods.inference import (
+    apart,
+    bootstrap,
+    difference,
+    difference_of_shares,
+    mcnemar,
+    over_seeds,
+    paired_difference,
+    permutation_test,
+    rank_correlations,
+    share,
+    spearman,
+)
+
+
+def chance(seed: int = 0) -> np.random.Generator:
+    return np.random.default_rng(seed)
+
+
+def holds(rate: float, promised: float, trials: int, spread: float = 3.5) -> bool:
+    """Whether a simulated rate agrees with the promised one, within its own sampling error."""
+    return abs(rate - promised) <= spread * np.sqrt(promised * (1 - promised) / trials)
+
+
+# ------------------------------------------------------------- coverage, simulated
+
+
+def test_bootstrap_interval_of_a_mean_covers_it():
+    draws, trials = chance(1), 400
+    inside = 0
+    for _ in range(trials):
+        found = bootstrap(draws.normal(2, 3, 80), rng=draws, resamples=500)
+        inside += found.low <= 2 <= found.high
+    assert 0.92 <= inside / trials <= 0.975  # BCa of 80 values: a little less than 95%
+
+
+def test_bootstrap_interval_of_a_skewed_mean_is_better_than_a_symmetric_one():
+    """BCa reaches further on the long side; the plain normal interval does not."""
+    values = chance(2).lognormal(0, 1, 60)
+    found = bootstrap(values, rng=chance(3))
+    assert found.high - found.value > 1.15 * (found.value - found.low)
+
+
+@pytest.mark.parametrize("p", [0.02, 0.3, 0.9])
+def test_wilson_coverage_is_exact_arithmetic(p):
+    """Coverage summed over all outcomes, no simulation: Wilson's stays near 95% even for rare events."""
+    trials = 60
+    ends = [share(k, trials) for k in range(trials + 1)]
+    covered = sum(stats.binom.pmf(k, trials, p) for k, end in enumerate(ends) if end.low <= p <= end.high)
+    assert 0.92 <= covered <= 0.99
+
+
+def test_difference_of_shares_coverage_is_exact_arithmetic():
+    trials, others, p, q = 30, 40, 0.15, 0.4
+    weight = np.outer(stats.binom.pmf(range(trials + 1), trials, p), stats.binom.pmf(range(others + 1), others, q))
+    covered = 0.0
+    for k in range(trials + 1):
+        for m in range(others + 1):
+            found = difference_of_shares(k, trials, m, others)
+            covered += weight[k, m] * (found.low <= p - q <= found.high)
+    assert 0.93 <= covered <= 0.97
+
+
+def test_interval_over_seeds_covers_at_three_seeds():
+    draws, trials = chance(4), 4000
+    found = [over_seeds(values) for values in draws.normal(1, 2, (trials, 3))]
+    assert holds(np.mean([one.low <= 1 <= one.high for one in found]), 0.95, trials)
+
+
+def test_spearman_interval_covers_the_population_value():
+    r = 0.6  # of a bivariate normal: rho = 6/pi asin(r/2)
+    rho, draws, trials = 6 / np.pi * np.arcsin(r / 2), chance(5), 200
+    inside = 0
+    for _ in range(trials):
+        x, y = draws.multivariate_normal([0, 0], [[1, r], [r, 1]], 100).T
+        found = spearman(x, y, draws, resamples=300)
+        inside += found.low <= rho <= found.high
+    assert 0.90 <= inside / trials <= 0.985
+
+
+# ------------------------------------------------------------- null data and planted effects
+
+
+@pytest.mark.parametrize("exchange", ["independent", "samples", "pairings"])
+def test_permutation_test_raises_its_promised_share_of_false_alarms(exchange):
+    draws, trials = chance(6), 400
+    statistic = {"pairings": lambda a, b, axis=-1: (a * b).sum(axis)}.get(exchange)
+    alarms = 0
+    for _ in range(trials):
+        a, b = draws.normal(size=(2, 12))
+        alarms += permutation_test(a, b, draws, statistic, exchange, resamples=199)[1] <= 0.05
+    assert holds(alarms / trials, 0.05, trials)
+
+
+def test_planted_effects_are_found():
+    draws = chance(7)
+    low = draws.normal(0, 1, 60)
+    assert permutation_test(low + 1, draws.normal(0, 1, 60), draws)[1] < 0.001
+    assert permutation_test(low + 0.2, low + draws.normal(0, 0.1, 60), draws, exchange="samples")[1] < 0.001
+    assert paired_difference(low + 0.2 + draws.normal(0, 0.1, 60), low, draws).low > 0
+    assert difference(low + 2, draws.normal(0, 1, 50), draws).low > 0
+    assert spearman(low, low + draws.normal(0, 0.5, 60), draws).low > 0.5
+    assert difference_of_shares(30, 40, 10, 40).low > 0
+    right = draws.random(500) < 0.9
+    assert mcnemar(right, right & (draws.random(500) < 0.9)) < 1e-6
+
+
+def test_pairs_are_paired():
+    """The same values in another order of pairs: the means agree, the interval does not."""
+    draws = chance(8)
+    easy = draws.normal(0, 10, 100)
+    paired = paired_difference(easy + 1, easy, draws)
+    crossed = paired_difference(easy + 1, easy[::-1], draws)
+    assert paired == pytest.approx((1, 1, 1))
+    assert crossed.value == pytest.approx(1)
+    assert crossed.high - crossed.low > 3
+
+
+# ------------------------------------------------------------- against other implementations, and by hand
+
+
+def test_permutation_test_counts_every_exchange():
+    """Six ways to split {1, 2, 3, 4}: only the data's own reaches a difference of 2, so p is 1/6."""
+    assert permutation_test([3, 4], [1, 2], chance()) == pytest.approx((2, 1 / 6))
+    assert permutation_test([1, 2], [3, 4], chance(), alternative="less") == pytest.approx((-2, 1 / 6))
+
+
+def test_wilson_by_its_formula():
+    k, n, z = 3, 17, stats.norm.ppf(0.975)
+    p = k / n
+    centre = (p + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
+    assert share(k, n) == pytest.approx((p, centre - half, centre + half))
+
+
+def test_newcombe_by_his_own_example():
+    """Newcombe 1998, table II, method 10: 56/70 - 48/80 has the interval (0.0524, 0.3339)."""
+    assert difference_of_shares(56, 70, 48, 80) == pytest.approx((0.2, 0.0524, 0.3339), abs=5e-5)
+
+
+def test_apart_of_normal_estimates_is_the_normal_interval():
+    assert apart(inference.Estimate(5, 2, 8), inference.Estimate(1, -3, 5)) == pytest.approx((4, -1, 9))
+
+
+def test_mcnemar_by_hand():
+    """Nine images that one alone has right against one: 2 (1 + 10) / 2^10."""
+    first = np.array([1] * 9 + [0] + [1] * 5 + [0] * 5, bool)
+    second = np.array([0] * 9 + [1] + [1] * 5 + [0] * 5, bool)
+    assert mcnemar(first, second) == pytest.approx(22 / 1024)
+
+
+def test_over_seeds_by_hand():
+    """1, 2, 3: mean 2, standard error 1/sqrt(3), t(2) at 97.5% is 4.3027."""
+    assert over_seeds([1, 2, 3]) == pytest.approx((2, 2 - 4.3027 / 3**0.5, 2 + 4.3027 / 3**0.5), abs=1e-4)
+
+
+def test_rank_correlations_agree_with_scipy_ties_and_all():
+    draws = chance(9)
+    x, y = draws.integers(0, 4, (2, 5, 30))
+    expected = [stats.spearmanr(a, b).statistic for a, b in zip(x, y, strict=True)]
+    np.testing.assert_allclose(rank_correlations(x, y), expected)
+
+
+def test_bootstrap_of_a_median_agrees_with_order_statistics():
+    """The percentile interval of a median lies at the order statistics that the binomial distribution names."""
+    values = np.arange(101.0)
+    found = bootstrap(values, rng=chance(10), statistic=np.median, method="percentile")
+    np.testing.assert_allclose(found[1:], stats.binom.ppf([0.025, 0.975], 101, 0.5), atol=1.5)
+
+
+def test_the_same_seed_gives_the_same_interval():
+    values = chance(11).normal(size=50)
+    assert bootstrap(values, rng=chance(12)) == bootstrap(values, rng=chance(12))
+    assert bootstrap(values, rng=chance(12)) != bootstrap(values, rng=chance(13))
+
+
+# ------------------------------------------------------------- ties and empty sets
+
+
+def test_constant_values_have_an_interval_of_no_width():
+    assert bootstrap([0.1] * 7, rng=chance()) == pytest.approx((0.1, 0.1, 0.1))
+    assert paired_difference([1.1, 2.1, 3.1], [1, 2, 3], chance()) == pytest.approx((0.1, 0.1, 0.1))
+
+
+def test_empty_and_single_values_have_no_interval():
+    assert np.isnan(bootstrap([], rng=chance())).all()
+    assert np.isnan(difference([1, 2], [], chance())).all()
+    one = bootstrap([3], rng=chance())
+    assert one.value == 3
+    assert np.isnan(one[1:]).all()
+    assert over_seeds([5]).value == 5
+    assert np.isnan(over_seeds([5])[1:]).all()
+    assert np.isnan(over_seeds([])).all()
+
+
+def test_ties_and_empty_sets_give_no_evidence():
+    assert permutation_test([1, 1], [1, 1, 1], chance()) == (0, 1)
+    assert permutation_test([], [1], chance())[1] == 1
+    assert mcnemar([True, False], [True, False]) == 1
+    assert np.isnan(spearman([1, 1, 1], [1, 2, 3], chance())).all()
+    assert np.isnan(spearman([1, 2], [1, 2], chance())).all()
+
+
+def test_no_trials_tell_nothing():
+    assert share(0, 0)[1:] == (0, 1)
+    assert difference_of_shares(0, 0, 1, 2)[1:] == (-1, 1)
+    assert share(0, 20).high > 0.1
+    assert difference_of_shares(20, 20, 20, 20).low < 0 < difference_of_shares(20, 20, 20, 20).high
