@@ -159,8 +159,12 @@ def _reading(path: Path) -> Iterator[None]:
 def _devkit_labels(meta: IO[bytes], truth: str) -> dict[str, str]:
     """Labels from the development kit: line i of the ground truth has the kit's own number of image i's class."""
     from scipy.io import loadmat
+    from scipy.io.matlab import MatReadError
 
     with meta:
-        synsets = loadmat(meta, squeeze_me=True, struct_as_record=True)["synsets"]
+        try:
+            synsets = loadmat(meta, squeeze_me=True)["synsets"]
+        except MatReadError as error:
+            raise ValueError(error) from None
     wnids = {int(row["ILSVRC2012_ID"]): str(row["WNID"]) for row in synsets}
     return {f"ILSVRC2012_val_{line:08d}": wnids[int(number)] for line, number in enumerate(truth.split(), 1)}
