@@ -367,8 +367,8 @@ def test_sections_are_looked_up_by_name(tmp_path, default):
         params.recipe("alexnet")
     with pytest.raises(ReceptiveError, match=r"params.yaml has no section train.resnet18: add one, or choose from "):
         params.recipe("resnet18")
-    with pytest.raises(ReceptiveError, match="unknown data set 'mnist'"):
-        params.preparation("mnist")
+    with pytest.raises(ReceptiveError, match="unknown data set 'cifar'"):
+        params.preparation("cifar")
     only = at(at(default, "prepare.digits", remove=True), "datasets", ["collages"])
     params = load_params(write(tmp_path, at(only, "data.digits", "collages")))
     with pytest.raises(ReceptiveError, match=r"params.yaml has no section prepare.digits: add one"):

@@ -290,7 +290,9 @@ class Params(Section):
         datasets.check_name(dataset)
         section = getattr(self.prepare, dataset, None)
         if section is None:
-            raise ReceptiveError(f"params.yaml has no section prepare.{dataset}: add one")
+            raise ReceptiveError(
+                f"params.yaml has no section prepare.{dataset}: add one, or choose it with dataset={dataset}"
+            )
         return section.model_dump()
 
     def dataset_of(self, network: str) -> str:
