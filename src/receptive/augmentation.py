@@ -41,15 +41,17 @@ def random_boxes(
     return torch.stack([top, left, h, w], 1)
 
 
-def resized_crops(pixels: Tensor, boxes: Tensor, flip: Tensor) -> Tensor:
+def resized_crops(pixels: Tensor, boxes: Tensor, flip: Tensor, size: int | None = None) -> Tensor:
     """Each image's box, resized to the image's own size (bilinear), mirrored where ``flip`` is True.
 
-    A box is never larger than the image, so nothing is scaled down and nothing aliases.
+    A box is never larger than the image, so nothing is scaled down and nothing aliases. With ``size`` a box may
+    be larger than what is made of it (256 to 224 px at most in the ``paper`` profile), too little to alias much.
 
     Args:
         pixels: image x channel x y x x.
         boxes: image x (top, left, height, width), px.
         flip: image, bool.
+        size: side of what is made, px; None: that of the image.
     """
     images, _, height, width = pixels.shape
     top, left, h, w = boxes.to(pixels.device, pixels.dtype).unbind(1)
@@ -59,7 +61,8 @@ def resized_crops(pixels: Tensor, boxes: Tensor, flip: Tensor) -> Tensor:
     theta[:, 1, 1] = h / height
     theta[:, 0, 2] = (2 * left + w) / width - 1
     theta[:, 1, 2] = (2 * top + h) / height - 1
-    grid = F.affine_grid(theta, list(pixels.shape), align_corners=False)
+    sides = (height, width) if size is None else (size, size)
+    grid = F.affine_grid(theta, [*pixels.shape[:2], *sides], align_corners=False)
     return F.grid_sample(pixels, grid, mode="bilinear", padding_mode="border", align_corners=False)
 
 
@@ -69,16 +72,30 @@ def augment(
     area: tuple[float, float] | None,
     aspect: tuple[float, float] = (3 / 4, 4 / 3),
     flip: bool = True,
+    size: int | None = None,
 ) -> Tensor:
     """A random resized crop (none where ``area`` is None) and a mirror image with probability 1/2.
 
     Shapes: image x channel x y x x in and out.
+
+    Args:
+        size: side of what is seen, px, where the images have more around it: crops may reach all of them, without
+            crops it is their centre view. None: that of the images.
     """
     images = len(pixels)
     mirrored = torch.rand(images, generator=generator) < 0.5 if flip else torch.zeros(images, dtype=torch.bool)
     if area is None:
+        pixels = centre(pixels, size)
         if not flip:
             return pixels
         return torch.where(mirrored.to(pixels.device)[:, None, None, None], pixels.flip(3), pixels)
     boxes = random_boxes(images, tuple(pixels.shape[2:]), area, aspect, generator)
-    return resized_crops(pixels, boxes, mirrored)
+    return resized_crops(pixels, boxes, mirrored, size)
+
+
+def centre(images: Tensor, size: int | None) -> Tensor:
+    """The centre view of ``size`` px, image x channel x y x x; None: the images as they are."""
+    if size is None:
+        return images
+    top, left = ((side - size) // 2 for side in images.shape[2:])
+    return images[:, :, top : top + size, left : left + size]

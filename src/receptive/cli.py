@@ -87,6 +87,42 @@ def list_datasets() -> None:
         print(f"{name:<12} {description}")
 
 
+@app.command()
+def check(dataset: Annotated[str, typer.Argument(help="folder, imagenet or mnist.")]) -> None:
+    """Check the files of a data set: what is missing, and whether they are those that were prepared."""
+    from importlib import import_module
+
+    from receptive import datasets
+    from receptive.io import artifacts
+    from receptive.io.params import load_params
+
+    datasets.check_name(dataset)
+    if dataset not in datasets.FROM_FILES:
+        raise ReceptiveError(f"{dataset} has no files of yours to check: check one of {', '.join(datasets.FROM_FILES)}")
+    params = load_params()
+    chosen = params.preparation(dataset) if getattr(params.prepare, dataset) else {}  # else: as by default
+    root = artifacts.raw_folder(dataset, chosen.get("path"))
+    reader = import_module(f"receptive.datasets.{dataset}")
+    if dataset == "mnist":
+        if lacking := reader.missing(root):
+            raise ReceptiveError(reader.what_is_missing(root, lacking))
+        print(f"{reader.folder_of(root)}: the four files of MNIST")
+        return
+    names = ("classes", "validation_share")
+    seed = {"seed": params.seed} if dataset == "folder" else {}
+    found = reader.find(root, **{name: chosen[name] for name in names if name in chosen}, **seed)
+    counts = {split: int((found.splits == split).sum()) for split in ("train", "validation")}
+    print(
+        f"{found.root}: {counts['train']:,} training and {counts['validation']:,} validation images "
+        f"of {len(found.classes)} classes"
+    )
+    if artifacts.prepared_sources(dataset) not in (None, found.digest()):
+        raise ReceptiveError(
+            f"data/prepared/{dataset} was made of other files, or of another split: run "
+            f"'dvc repro --force --single-item prepare@{dataset}', then 'dvc repro'"
+        )
+
+
 def main() -> None:
     """Entry point: errors that the user can mend end in one line and exit code 1."""
     try:

@@ -11,23 +11,64 @@ from receptive.datasets.prepared import Prepared
 from receptive.networks.normalisation import Normalisation, pixels
 
 
+class RowsOnDisk:
+    """Images that stay in their file and are read where they are asked for, like a tensor of bytes.
+
+    Args:
+        stored: image x y x x x channel, a memory map.
+        numbers: which of them, int64.
+    """
+
+    def __init__(self, stored: np.ndarray, numbers: np.ndarray):
+        self._stored, self._numbers = stored, numbers
+        self.shape = torch.Size((len(numbers), *stored.shape[1:]))
+
+    def __getitem__(self, rows: Tensor | slice) -> Tensor:
+        """Copies of the rows that a tensor of numbers or a slice names."""
+        numbers = self._numbers[rows.cpu().numpy() if isinstance(rows, Tensor) else rows]
+        return torch.from_numpy(np.ascontiguousarray(self._stored[numbers]))
+
+    def numel(self) -> int:
+        """How many bytes all would take."""
+        return self.shape.numel()
+
+    def to(self, device: torch.device | str) -> "Tensor | RowsOnDisk":
+        """All of them on a device; for the CPU they stay where they are."""
+        return self if torch.device(device).type == "cpu" else self[:].to(device)
+
+
 @dataclass(frozen=True)
 class Split:
-    """Images of one split: numbers in the prepared set (int64), bytes (image x y x x x channel), labels (int64)."""
+    """Images of one split: numbers in the prepared set (int64), bytes (image x y x x x channel), labels (int64).
+
+    ``size`` is the side of what a network sees, px, the images' centre view; None is all of them.
+    """
 
     numbers: Tensor
-    images: Tensor
+    images: Tensor | RowsOnDisk
     labels: Tensor
+    size: int | None = None
 
 
-def read_split(prepared: Prepared, name: str) -> Split:
-    """The split ("train" or "validation") in memory, in the order of the labels."""
+MOST_IN_MEMORY = 2**30
+"""Bytes of a split that are read at once; a larger one stays on the disk."""
+
+
+def read_split(prepared: Prepared, name: str, surround: bool = False) -> Split:
+    """The split ("train" or "validation") in the order of the labels, in memory unless it is large.
+
+    Args:
+        surround: with all that is stored around the views, where there is more, for random crops.
+    """
     rows = prepared.labels[prepared.labels["split"] == name]
     numbers = rows["image"].to_numpy()
+    more = surround and prepared.surround is not None
+    images = RowsOnDisk(prepared.surround if more else prepared.images, numbers)
     return Split(
         torch.from_numpy(numbers.copy()),
-        torch.from_numpy(np.ascontiguousarray(prepared.images[numbers])),
+        images if images.numel() > MOST_IN_MEMORY else images[:],
         torch.from_numpy(rows["label"].to_numpy().copy()),
+        prepared.images.shape[1] if more else None,
     )
 
 

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from receptive.augmentation import augment
+from receptive.augmentation import augment, centre
 from receptive.device import autocast
 from receptive.errors import ReceptiveError
 from receptive.loading import Split
@@ -90,7 +90,7 @@ def before_training(
         with torch.no_grad():
             for rows in drawn.split(batch_size):
                 if len(rows) > 1:
-                    network(normalisation(pixels(training.images[rows])))
+                    network(normalisation(centre(pixels(training.images[rows]), training.size)))
     return network.state_dict()
 
 
@@ -166,7 +166,7 @@ def _epoch(network, normalisation, optimiser, training, recipe, epoch, order, ch
         labels = training.labels[rows].to(device)
         images = pixels(training.images[rows].to(device, non_blocking=True))
         area = tuple(recipe.crop_area) if recipe.crop_area else None
-        images = augment(images, chance, area, tuple(recipe.crop_aspect), recipe.flip)
+        images = augment(images, chance, area, tuple(recipe.crop_aspect), recipe.flip, training.size)
         images = normalisation(images).contiguous(memory_format=torch.channels_last)
         rate = learning_rate(recipe, (epoch - 1) * steps + step, steps)
         for group in optimiser.param_groups:

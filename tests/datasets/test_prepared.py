@@ -12,7 +12,7 @@ import pytest
 
 import receptive.datasets
 from receptive.datasets import prepared as module
-from receptive.datasets.prepared import check, prepare, select_classes
+from receptive.datasets.prepared import centre_view, check, prepare, select_classes
 from receptive.errors import ReceptiveError
 
 # A fresh Python finds the package as this one does.
@@ -118,6 +118,31 @@ def test_class_view_shares_pixels_and_measures_its_own_statistics(parts):
     check(select_classes(view, ["ant"]))
 
 
+def test_class_view_by_folders(parts):
+    images, labels, classes, _ = parts
+    whole = replace(prepare("toy", images, labels, classes), folders=("n1", "n2", "n3"), surround=images)
+    view = select_classes(whole, ["n3", "ant"])
+    assert view.classes == ("cow", "ant")
+    assert view.folders == ("n3", "n1")
+    assert view.surround is images
+    assert view.labels.equals(select_classes(whole, ["cow", "ant"]).labels)
+    check(view)
+    with pytest.raises(ReceptiveError, match="'ant' of 'toy' is chosen twice"):
+        select_classes(whole, ["n1", "ant"])
+    with pytest.raises(ReceptiveError, match="unknown class 'n4'"):
+        select_classes(whole, ["n4", "ant"])
+
+
+def test_centre_view():
+    images = np.arange(2 * 6 * 6 * 3, dtype=np.uint8).reshape(2, 6, 6, 3)
+    assert centre_view(images, 6).shape == images.shape
+    np.testing.assert_array_equal(centre_view(images, 2), images[:, 2:4, 2:4])
+    assert np.shares_memory(centre_view(images, 4), images)
+    for wrong, side in ((images, 3), (images, 8), (images[:, 1:-1], 2), (images[0], 2)):
+        with pytest.raises(ReceptiveError, match=f"have no centre view of {side} px: prepare them anew"):
+            centre_view(wrong, side)
+
+
 @pytest.mark.parametrize(
     ("classes", "cause"),
     [
@@ -161,6 +186,8 @@ DAMAGES = {
     "a label is outside": with_labels(label=np.arange(30) % 3 - 1),
     "class name is not the one": with_labels(class_name="bee"),
     "subject mask is uint8": lambda p: replace(p, subject_mask=p.subject_mask.astype(np.uint8)),
+    "surround is float32": lambda p: replace(p, surround=p.images.astype(np.float32)),
+    "there are 2 folders of 3 classes": lambda p: replace(p, folders=("n1", "n2")),
     r"subject mask is bool \(29, 7, 5\)": lambda p: replace(p, subject_mask=p.subject_mask[1:]),
     "mean is float32": lambda p: replace(p, mean=p.mean.astype(np.float32)),
     r"std is float64 \(2,\)": lambda p: replace(p, std=p.std[:2]),
@@ -194,7 +221,7 @@ def test_load_by_name():
     digits = receptive.datasets.load("digits", {"validation_images": 500}, seed=1, progress=iter)
     assert digits.name == "digits"
     assert (digits.labels["split"] == "validation").sum() == 500
-    assert set(receptive.datasets.DATASETS) == {"collages", "digits"}
+    assert list(receptive.datasets.DATASETS) == ["collages", "digits", "folder", "imagenet", "mnist"]
 
 
 def test_load_passes_seed_and_progress():
@@ -213,9 +240,11 @@ def test_load_passes_seed_and_progress():
 @pytest.mark.parametrize(
     ("name", "parameters", "cause"),
     [
-        ("cifar", {}, "unknown data set 'cifar': choose one of collages, digits"),
+        ("cifar", {}, "unknown data set 'cifar': choose one of collages, digits, folder, imagenet, mnist"),
         ("digits", {"size": 3}, "unknown parameter 'size' of data set 'digits': it takes validation_images"),
         ("digits", {"seed": 3}, "unknown parameter 'seed'"),
+        ("folder", {"root": "x"}, "unknown parameter 'root'.* it takes size, stored_size, damaged, classes, valid"),
+        ("imagenet", {"size": 3, "stored_size": 3}, "lacks the parameter 'damaged'"),
         ("collages", {"size": 64, "train_images": 10}, "lacks the parameter 'validation_images'"),
     ],
 )

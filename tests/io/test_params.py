@@ -63,6 +63,68 @@ def test_every_group_composes_and_is_possible(folder, model, profile):
         assert params.dataset_of(name) in params.datasets
 
 
+DATASETS = {
+    "collages": ["collages", "digits"],
+    "folder": ["folder", "digits"],
+    "imagenet": ["imagenet", "digits"],
+    "mnist": ["collages", "mnist"],
+    "papers": ["imagenet", "mnist"],
+}
+
+
+def test_every_choice_of_data_is_tried():
+    assert {path.stem for path in (PROJECT / "conf" / "dataset").glob("*.yaml")} == set(DATASETS)
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("dataset", DATASETS)
+def test_every_choice_of_data_composes_and_is_possible(folder, dataset, profile):
+    model = "residual" if dataset == "folder" else "paper"
+    params = load_params(compose(folder, (f"dataset={dataset}", f"model={model}", f"profile={profile}")))
+    assert params.dataset == dataset
+    assert [params.data.natural, params.data.digits] == params.datasets == DATASETS[dataset]
+    for name in params.datasets:
+        assert params.preparation(name)
+    for name in params.models:
+        assert params.dataset_of(name) in params.datasets
+
+
+@pytest.mark.parametrize("dataset", ["folder", "imagenet", "papers"])
+def test_photographs_are_seen_as_the_papers_saw_them(folder, dataset):
+    """KS 3.1: 224 px. TG 4.1: the five classes of spec and paper, by WordNet id."""
+    params = load_params(compose(folder, (f"dataset={dataset}", "model=residual", "profile=paper")))
+    section = params.preparation(params.data.natural)
+    assert (section["size"], section["stored_size"]) == (224, 256)
+    assert (section["path"], section["classes"]) == (None, None)
+    if dataset != "folder":
+        assert params.data.five == ["n01443537", "n02110185", "n07749582", "n01518878", "n01729977"]
+
+
+def test_five_classes_of_a_folder_are_the_users_choice(folder):
+    with pytest.raises(ReceptiveError, match=r"data.five: 'fivecnn' learns five classes of folder: name them, or cho"):
+        load_params(compose(folder, ("dataset=folder",)))
+    named = load_params(compose(folder, ("dataset=folder", "data.five=[a,b,c,d,e]")))
+    assert named.classes_of("fivecnn") == ["a", "b", "c", "d", "e"]
+    others = load_params(compose(folder, ("dataset=folder", "model=residual")))
+    with pytest.raises(ReceptiveError, match=r"data.five names no classes for fivecnn .*: name five of folder"):
+        others.classes_of("fivecnn")
+
+
+@pytest.mark.parametrize(
+    ("override", "cause"),
+    [
+        ("prepare.folder.stored_size=222", r"stored_size must be size \(224\) or an even number more, not 222"),
+        ("prepare.folder.stored_size=225", r"stored_size must be size \(224\) or an even number more, not 225"),
+        ("prepare.folder.damaged=ignore", "prepare.folder.damaged"),
+        ("prepare.folder.validation_share=1.0", "prepare.folder.validation_share"),
+        ("prepare.folder.classes=[one]", "prepare.folder.classes"),
+    ],
+)
+def test_impossible_preparations_are_refused(folder, override, cause):
+    with pytest.raises(ReceptiveError, match=cause):
+        load_params(compose(folder, ("dataset=folder", "model=residual", override)))
+
+
 def test_single_values_are_overridden(folder, default):
     params = load_params(compose(folder, ("seed=7", "train.vggcnn.width=0.125", "data.five=[a,b,c,d,e]")))
     assert params.seed == 7
@@ -305,8 +367,8 @@ def test_sections_are_looked_up_by_name(tmp_path, default):
         params.recipe("alexnet")
     with pytest.raises(ReceptiveError, match=r"params.yaml has no section train.resnet18: add one, or choose from "):
         params.recipe("resnet18")
-    with pytest.raises(ReceptiveError, match="unknown data set 'mnist'"):
-        params.preparation("mnist")
+    with pytest.raises(ReceptiveError, match="unknown data set 'cifar'"):
+        params.preparation("cifar")
     only = at(at(default, "prepare.digits", remove=True), "datasets", ["collages"])
     params = load_params(write(tmp_path, at(only, "data.digits", "collages")))
     with pytest.raises(ReceptiveError, match=r"params.yaml has no section prepare.digits: add one"):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,25 @@ COLUMNS = ("image", "split", "label", "class_name")
 
 # Pixels turned into float64 at a time: 32 MB, whatever the size of the set.
 _CHUNK_VALUES = 2**22
+
+_NAMED = 20  # classes that a message lists
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Which files the images were decoded from.
+
+    Attributes:
+        files: One row an image: ``image`` (as in ``Prepared.labels``) and ``file``, its name in the set.
+        damaged: One row a file that could not be decoded: ``file``, ``split``, ``class_name``, ``problem``.
+        digest: Of the names and sizes of all files, damaged ones too: other files, another digest.
+        decoded: The .npy file, outside the prepared folder, whose rows ``images`` reads.
+    """
+
+    files: pd.DataFrame
+    damaged: pd.DataFrame
+    digest: str
+    decoded: Path
 
 
 @dataclass(frozen=True)
@@ -35,6 +55,11 @@ class Prepared:
         mean_image: The mean training image in [0, 1]; float32, height x width x channel.
         subject_mask: True where a pixel belongs to what the label names, image x height x width, or None
             where nobody knows.
+        surround: The same images with more around: each row's centre is the row of ``images``. Random crops
+            may reach all of it. None where there is no more.
+        folders: The folder that each class came from (a WordNet id in ImageNet), by which ``select_classes``
+            knows it too; empty where there are none.
+        origin: Where the images were decoded from; None once written, and for sets without files.
     """
 
     name: str
@@ -46,6 +71,9 @@ class Prepared:
     covariance: np.ndarray
     mean_image: np.ndarray
     subject_mask: np.ndarray | None = None
+    surround: np.ndarray | None = None
+    folders: tuple[str, ...] = ()
+    origin: Origin | None = None
 
 
 def prepare(
@@ -81,6 +109,7 @@ def prepare(
 def select_classes(prepared: Prepared, classes: Sequence[str]) -> Prepared:
     """The same data set reduced to some classes, labelled 0, 1, ... in the order given.
 
+    A class goes by its name or by its folder (``Prepared.folders``); the view has the names.
     A view: ``images`` and ``subject_mask`` are the very arrays of ``prepared``, and the ``image`` column
     still counts in them. Mean, covariance and mean image are measured anew over the chosen
     training images.
@@ -89,8 +118,9 @@ def select_classes(prepared: Prepared, classes: Sequence[str]) -> Prepared:
         ReceptiveError: If a class is unknown or named twice, if none is named, or if a split has no image of
             them.
     """
-    classes = tuple(classes)
-    known = ", ".join(prepared.classes)
+    names = dict(zip(prepared.folders, prepared.classes, strict=False))
+    classes = tuple(name if name in prepared.classes else names.get(name, name) for name in classes)
+    known = ", ".join(prepared.classes[:_NAMED]) + (", ..." if len(prepared.classes) > _NAMED else "")
     if not classes:
         raise ReceptiveError(f"no class of '{prepared.name}' is chosen: name some of {known}")
     for name in classes:
@@ -102,7 +132,23 @@ def select_classes(prepared: Prepared, classes: Sequence[str]) -> Prepared:
     labels = prepared.labels[prepared.labels["class_name"].isin(classes)].reset_index(drop=True)
     number = {name: label for label, name in enumerate(classes)}
     labels["label"] = labels["class_name"].map(number).astype(np.int64)
-    return prepare(prepared.name, prepared.images, labels, classes, prepared.subject_mask)
+    view = prepare(prepared.name, prepared.images, labels, classes, prepared.subject_mask)
+    folders = dict(zip(prepared.classes, prepared.folders, strict=False))
+    return replace(
+        view, surround=prepared.surround, folders=tuple(folders[name] for name in classes) if folders else ()
+    )
+
+
+def centre_view(images: np.ndarray, side: int) -> np.ndarray:
+    """The centre square of every image, ``side`` px; the same memory, nothing is read.
+
+    Raises:
+        ReceptiveError: The images are no squares of ``side`` or an even number of px more.
+    """
+    margin = images.shape[1] - side if images.ndim == 4 else -1
+    if margin < 0 or margin % 2 or images.shape[1] != images.shape[2]:
+        raise ReceptiveError(f"images of shape {images.shape} have no centre view of {side} px: prepare them anew")
+    return images[:, margin // 2 : margin // 2 + side, margin // 2 : margin // 2 + side]
 
 
 def check(prepared: Prepared) -> None:
@@ -116,6 +162,10 @@ def check(prepared: Prepared) -> None:
     """
     _check_parts(prepared.name, prepared.images, prepared.labels, prepared.classes, prepared.subject_mask)
     _, *image_shape, channels = prepared.images.shape
+    if prepared.surround is not None and prepared.surround.dtype != np.uint8:
+        raise _misfit(prepared.name, f"the surround is {prepared.surround.dtype}, not uint8")
+    if prepared.folders and len(prepared.folders) != len(prepared.classes):
+        raise _misfit(prepared.name, f"there are {len(prepared.folders)} folders of {len(prepared.classes)} classes")
     expected = {
         "mean": ((channels,), np.float64),
         "std": ((channels,), np.float64),

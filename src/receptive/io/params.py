@@ -17,8 +17,8 @@ class Data(Section):
 
     natural: Name
     digits: Name
-    five: Annotated[list[Name], Field(min_length=5, max_length=5)]
-    """Names of the five classes of the natural set that FiveCNN learns (TG 4.1)."""
+    five: Annotated[list[Name], Field(min_length=5, max_length=5)] | None
+    """Names, or folders, of the five classes of the natural set that FiveCNN learns (TG 4.1); None: not chosen."""
 
 
 class Collages(Section):
@@ -37,11 +37,51 @@ class Digits(Section):
     validation_images: Annotated[int, Field(ge=10, le=4990)]
 
 
+class Decoded(Section):
+    """Sections ``prepare.imagenet`` and ``prepare.folder``; ``datasets.files.prepare_files`` says what they mean."""
+
+    path: Name | None
+    """The folder of the images; None: the variable RECEPTIVE_IMAGENET or RECEPTIVE_FOLDER, else data/raw."""
+    classes: Annotated[list[Name], Field(min_length=2)] | None
+    """Folders of the classes to take; None takes all."""
+    size: Annotated[int, Field(ge=8)]
+    """Side of what networks see, px."""
+    stored_size: Annotated[int, Field(ge=8)]
+    """Side of what is stored, px, for random crops to reach."""
+    damaged: Literal["skip", "stop"]
+    """What to do about files that cannot be decoded."""
+
+    @model_validator(mode="after")
+    def _even_margin(self):
+        if self.stored_size < self.size or (self.stored_size - self.size) % 2:
+            raise ValueError(f"stored_size must be size ({self.size}) or an even number more, not {self.stored_size}")
+        return self
+
+
+class Folder(Decoded):
+    """Section ``prepare.folder``."""
+
+    validation_share: Annotated[float, Field(gt=0, lt=1)]
+    """Share of each class that is held back where the tree has no splits of its own."""
+
+
+class Mnist(Section):
+    """Section ``prepare.mnist``."""
+
+    path: Name | None
+    """The folder of the four IDX files; None: the environment variable RECEPTIVE_MNIST, else data/raw/mnist."""
+    download: bool
+    """Fetch them there, with torchvision, when they are missing."""
+
+
 class Prepare(Section):
     """One section a data set that can be prepared."""
 
     collages: Collages | None = None
     digits: Digits | None = None
+    folder: Folder | None = None
+    imagenet: Decoded | None = None
+    mnist: Mnist | None = None
 
 
 class Extract(Section):
@@ -302,6 +342,11 @@ class Params(Section):
             networks.check_name(name)
             if name not in self.train:
                 raise ValueError(f"train: network '{name}' of models has no section train.{name}")
+            if self.train[name].data == "five" and self.data.five is None:
+                raise ValueError(
+                    f"data.five: '{name}' learns five classes of {self.data.natural}: name them, "
+                    "or choose other networks, for instance model=residual"
+                )
         if len(set(self.models)) < len(self.models):
             raise ValueError("models: a network is listed twice")
         numbers = range(1, self.seeds + 1) if isinstance(self.seeds, int) else self.seeds
@@ -341,7 +386,7 @@ class Params(Section):
         return [replica for replica, base in self.replicas.items() if base == network]
 
     def preparation(self, dataset: str) -> dict:
-        """The section of one data set, as ``datasets.load`` takes it.
+        """The section of one data set, as ``datasets.load`` takes it; of files also where they are (``path``, ...).
 
         Raises:
             ReceptiveError: there is no such data set, or it has no section.
@@ -349,7 +394,9 @@ class Params(Section):
         datasets.check_name(dataset)
         section = getattr(self.prepare, dataset, None)
         if section is None:
-            raise ReceptiveError(f"params.yaml has no section prepare.{dataset}: add one")
+            raise ReceptiveError(
+                f"params.yaml has no section prepare.{dataset}: add one, or choose it with dataset={dataset}"
+            )
         return section.model_dump()
 
     def dataset_of(self, network: str) -> str:
@@ -358,7 +405,11 @@ class Params(Section):
 
     def classes_of(self, network: str) -> list[str] | None:
         """The classes that the network learns; None where it learns all of its set."""
-        return list(self.data.five) if self.recipe(network).data == "five" else None
+        if self.recipe(network).data != "five":
+            return None
+        if self.data.five is None:
+            raise ReceptiveError(f"data.five names no classes for {network} to learn: name five of {self.data.natural}")
+        return list(self.data.five)
 
 
 def load_params(path: Path = Path("params.yaml")) -> Params:

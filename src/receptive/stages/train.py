@@ -34,7 +34,7 @@ def main(network: Annotated[str, typer.Argument(help="Name of the network.")]) -
     normalisation = Normalisation.fit(
         recipe.normalisation, prepared.mean, prepared.std, prepared.covariance, prepared.mean_image
     )
-    split = read_split(prepared, "train")
+    split = read_split(prepared, "train", surround=recipe.crop_area is not None)
     untrained = training.before_training(
         net, normalisation, split, recipe.batch_size, generator(params.seed, "before training", network)
     )

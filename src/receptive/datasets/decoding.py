@@ -1,0 +1,174 @@
+"""Image files of any common kind as bytes of one shape, decoded once by all cores.
+
+What a file becomes is fixed by the file alone, and every image has its row beforehand, so neither the
+number of processes nor an interruption can change a byte. Only numpy and Pillow are loaded here:
+every process starts with this module.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from receptive.errors import ReceptiveError
+
+BLOCK_IMAGES = 64
+"""Images that a process decodes at a time and that an interruption may cost: 12 MB at 256 px."""
+
+
+class Store(Protocol):
+    """Where decoded images are kept between attempts (``receptive.io.image_store.ImageStore``)."""
+
+    def finished(self, first: int, digest: str) -> bool:
+        """Whether the block from image ``first`` on is there, made from files of this digest."""
+
+    def write(self, first: int, images: np.ndarray) -> None:
+        """Write the images ``first``, ``first`` + 1, ...; called in other processes."""
+
+    def finish(self, first: int, digest: str, problems: dict[int, str]) -> None:
+        """Remember that a block is there; ``problems`` tells which of its images are not, and why."""
+
+
+def read_image(path: Path, side: int) -> np.ndarray:
+    """The centre square of an image file, its shorter side resized to ``side``; uint8, side x side x 3.
+
+    The square is that of torchvision's ``Resize(side)`` and ``CenterCrop(side)`` (bilinear with
+    antialiasing). Before it, the picture is turned as its EXIF orientation says; grey-scale, palette,
+    and CMYK become RGB; what is transparent lies on white; 16-bit grey is scaled to 8 bits.
+    torchvision's own loader turns nothing, drops transparency without looking, and clips 16-bit grey to white.
+
+    Raises:
+        Exception: whatever Pillow raises for files that are no images or damaged; ValueError for pixels
+            without a known range.
+    """
+    with Image.open(path) as opened:
+        opened.load()
+        image = _rgb(ImageOps.exif_transpose(opened))
+    width, height = image.size
+    shorter = min(width, height)
+    width, height = int(side * width / shorter), int(side * height / shorter)
+    image = image.resize((width, height), Image.Resampling.BILINEAR)
+    left, top = round((width - side) / 2), round((height - side) / 2)
+    return np.asarray(image.crop((left, top, left + side, top + side)))
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I"):  # 16-bit grey, which Pillow also opens as 32-bit integers
+        grey = np.asarray(image).astype(np.int64)
+        if grey.min() < 0 or grey.max() > 65535:
+            raise ValueError(f"its {image.mode} pixels have no known range")
+        return Image.fromarray(((grey + 128) // 257).astype(np.uint8)).convert("RGB")
+    if image.mode == "F":
+        raise ValueError("its floating-point pixels have no known range")
+    if image.has_transparency_data:
+        seen = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", seen.size, "white"), seen).convert("RGB")
+    return image.convert("RGB")
+
+
+def decode(
+    root: Path,
+    files: Sequence[str],
+    side: int,
+    store: Store,
+    progress: Callable[[Iterable[int]], Iterable[int]] = lambda numbers: numbers,
+    workers: int | None = None,
+) -> None:
+    """Decode ``files``, image i into row i of ``store``, going on where an earlier attempt stopped.
+
+    Files that cannot be decoded are recorded in the store and leave their row black.
+
+    Args:
+        root: The folder that the names of ``files`` start from.
+        side: Side of the stored squares, px.
+        progress: Wraps the iterable over all images; those that are there already pass at once.
+        workers: Processes; None takes as many as there are cores. 1 decodes in this process.
+    """
+    blocks = [files[first : first + BLOCK_IMAGES] for first in range(0, len(files), BLOCK_IMAGES)]
+    bar = iter(progress(range(len(files))))
+    missing = []
+    for number, block in enumerate(blocks):
+        first, digest = number * BLOCK_IMAGES, _digest(root, block)
+        if store.finished(first, digest):
+            _advance(bar, len(block))
+        else:
+            missing.append((first, digest, block))
+    workers = min(workers or _cores(), len(missing))
+    for first, digest, problems, images in _in_processes(partial(_decode_block, root, side, store), missing, workers):
+        store.finish(first, digest, problems)
+        _advance(bar, images)
+    _advance(bar, 1)  # past the end: the bar closes
+
+
+def _advance(bar: Iterator[int], images: int) -> None:
+    for _ in islice(bar, images):
+        pass
+
+
+def _in_processes(work: Callable, items: list, workers: int) -> Iterator:
+    if workers <= 1:
+        yield from map(work, items)
+        return
+    # Fresh processes: a fork of one with threads (the bar's, a library's) may hang. An executor, not a pool:
+    # a pool waits for ever for a process that was killed.
+    from concurrent.futures import ProcessPoolExecutor, as_completed
+    from concurrent.futures.process import BrokenProcessPool
+    from multiprocessing import get_context
+
+    executor = ProcessPoolExecutor(workers, get_context("spawn"), _leave_interrupts_to_the_parent)
+    try:
+        for done in as_completed([executor.submit(work, item) for item in items]):
+            yield done.result()
+    except BrokenProcessPool:
+        raise ReceptiveError(
+            "a process that decodes images was killed (memory?): run again, it goes on where it stopped"
+        ) from None
+    finally:
+        executor.shutdown(cancel_futures=True)
+
+
+def _leave_interrupts_to_the_parent() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _decode_block(root: Path, side: int, store: Store, item: tuple[int, str, Sequence[str]]) -> tuple:
+    first, digest, block = item
+    images, problems = np.zeros((len(block), side, side, 3), dtype=np.uint8), {}
+    for i, file in enumerate(block):
+        try:
+            images[i] = read_image(root / file, side)
+        except MemoryError:
+            raise
+        except Exception as error:  # a damaged file may raise nearly anything, also from inside Pillow's plugins
+            problems[first + i] = " ".join(f"{type(error).__name__}: {error}".replace(f"{root}{os.sep}", "").split())[
+                :200
+            ]
+    store.write(first, images)
+    return first, digest, problems, len(block)
+
+
+def _digest(root: Path, files: Sequence[str]) -> str:
+    """A digest of the files' names, sizes and times of change: other files, another digest."""
+    digest = hashlib.sha256()
+    for file in files:
+        try:
+            found = (root / file).stat()
+            facts = (file, found.st_size, found.st_mtime_ns)
+        except OSError:
+            facts = (file,)
+        digest.update(repr(facts).encode())
+    return digest.hexdigest()[:16]
