@@ -76,7 +76,7 @@ def list_networks() -> None:
     for name in networks.names():
         print(f"{name:<12} {networks.DESCRIPTIONS.get(name, '')}".rstrip())
     print(f"{'torchvision:<name>':<12} any classification network of torchvision")
-    print(f"{'timm:<name>':<12} any convolutional network of timm, where timm is installed")
+    print(f"{'timm:<name>':<12} any convolutional network of the package timm")
 
 
 @app.command(name="datasets")

@@ -76,7 +76,7 @@ def imagenet_rows(classes: Sequence[str], categories: Sequence[str], network: st
         if name not in known:
             raise ReceptiveError(
                 f"the pretrained weights of {network} know ImageNet's 1000 classes, and '{name}' is none of them: take "
-                "images of ImageNet's classes (dataset=imagenet, or folders named by WordNet id), or set weights to ours"
+                "images of ImageNet's classes (dataset=imagenet, or folders named by WordNet id), or set weights: ours"
             )
     return [known[name] for name in classes]
 
