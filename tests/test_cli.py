@@ -181,7 +181,9 @@ def test_networks_are_listed():
     assert [line.split()[0] for line in lines] == [*networks.names(), "torchvision:<name>", "timm:<name>"]
     for line in lines:
         name = line.split()[0]
-        assert line.endswith(networks.DESCRIPTIONS.get(name, "" if name in networks.names() else name.partition(":")[0]))
+        assert line.endswith(
+            networks.DESCRIPTIONS.get(name, "" if name in networks.names() else name.partition(":")[0])
+        )
         assert line == line.rstrip()
 
 
