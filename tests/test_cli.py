@@ -178,10 +178,12 @@ def test_the_process_ends_with_1_and_one_line(tmp_path):
 
 def test_networks_are_listed():
     lines = run("networks").splitlines()
-    assert [line.split()[0] for line in lines] == [*networks.names(), "torchvision:<name>"]
+    assert [line.split()[0] for line in lines] == [*networks.names(), "torchvision:<name>", "timm:<name>"]
     for line in lines:
         name = line.split()[0]
-        assert line.endswith(networks.DESCRIPTIONS.get(name, "" if name in networks.names() else "torchvision"))
+        assert line.endswith(
+            networks.DESCRIPTIONS.get(name, "" if name in networks.names() else name.partition(":")[0])
+        )
         assert line == line.rstrip()
 
 

@@ -23,7 +23,7 @@ class Format(StrEnum):
 
 @app.command()
 def fields(
-    network: Annotated[str, typer.Argument(help="A network of ours, or torchvision:<name>.")],
+    network: Annotated[str, typer.Argument(help="A network of ours, torchvision:<name> or timm:<name>.")],
     size: Annotated[int | None, typer.Option(help="Side of the image in px; the papers' by default.", min=1)] = None,
     format: Annotated[Format, typer.Option(help="How to print the table.")] = Format.table,
 ) -> None:
@@ -76,6 +76,7 @@ def list_networks() -> None:
     for name in networks.names():
         print(f"{name:<12} {networks.DESCRIPTIONS.get(name, '')}".rstrip())
     print(f"{'torchvision:<name>':<12} any classification network of torchvision")
+    print(f"{'timm:<name>':<12} any convolutional network of the package timm")
 
 
 @app.command(name="datasets")

@@ -25,7 +25,9 @@ class Recipe(Section):
     batch_norm: bool | None = None
     dropout: Share | None = None
     conv_stride: Literal[1, 2] | None = None
-    normalisation: Literal["standardise", "whiten", "subtract_mean_image", "scale"]
+    normalisation: Literal["standardise", "whiten", "subtract_mean_image", "scale", "imagenet"]
+    weights: Name = "ours"
+    """``ours`` trains; ``pretrained`` takes the maker's own, trained on ImageNet; else a file of weights."""
     first_scale: Positive
     """Factor on the first convolution's initial weights; 1 is the usual initialisation."""
 

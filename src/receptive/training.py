@@ -94,6 +94,32 @@ def before_training(
     return network.state_dict()
 
 
+def measured(
+    network: nn.Module,
+    normalisation: Normalisation,
+    training: Split,
+    validation: Split,
+    chance: torch.Generator,
+    device: torch.device,
+) -> list[dict]:
+    """The history of weights that come from elsewhere: two rows as of ``train``, of epoch 0 and rate 0.
+
+    The row of the training split is measured without augmentation or dropout, on as many training images, drawn at
+    random, as there are validation images.
+    """
+    network.to(device, memory_format=torch.channels_last)
+    normalisation.to(device)
+    drawn = torch.randperm(len(training.labels), generator=chance)[: len(validation.labels)].sort().values
+    some = Split(training.numbers[drawn], training.images[drawn], training.labels[drawn])
+    rows = []
+    for name, split in (("train", some), ("validation", validation)):
+        began = time.perf_counter()
+        found = evaluate(network, normalisation, split, device)
+        speed = len(split.labels) / (time.perf_counter() - began)
+        rows.append({"epoch": 0, "split": name, **found, "lr": 0.0, "images_per_s": speed})
+    return rows
+
+
 def train(
     network: nn.Module,
     normalisation: Normalisation,

@@ -18,6 +18,8 @@ GROUPS = {
     "paper": STUDIED,
     "residual": ["resnet34", "plainnet34"],
     "depth": ["alexcnn", "vggcnn"],
+    **{f"torchvision_{name}": [f"torchvision-{name}"] for name in ("alexnet", "vgg16", "resnet34")},
+    "pretrained": ["torchvision-resnet34", "torchvision-alexnet", "torchvision-vgg16"],
 }
 PROFILES = ["laptop", "smoke", "paper"]
 

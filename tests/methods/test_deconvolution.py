@@ -15,6 +15,7 @@ from receptive.methods.capture import for_inference
 from receptive.methods.deconvolution import deconvolve, deconvolve_units, energy_outside, whole_representation
 from receptive.methods.receptive_field import receptive_fields
 from receptive.networks import build
+from receptive.networks.torchvision_loader import import_torchvision
 
 EXACT = {"rtol": 1e-10, "atol": 1e-10}
 
@@ -294,7 +295,7 @@ def test_batched_is_one_by_one_and_layers_do_not_disturb_one_another():
 def test_torchvisions_shared_in_place_rectifier_gives_the_same():
     """Our ResNet has a ReLU of its own at every site; torchvision's calls one in-place module twice a block."""
     ours = random(build("resnet18", classes=5))
-    theirs = build("torchvision:resnet18", classes=5).double().eval()
+    theirs = import_torchvision().models.resnet18(num_classes=5).double().eval()
     theirs.load_state_dict(ours.state_dict())
     images = noise(2, 3, 48, 48)
     mine = deconvolve(ours, images, ["relu", "layer1.0.bn2", "layer1.1.relu2", "layer2.0.relu2", "fc"])

@@ -23,6 +23,7 @@ from receptive.errors import ReceptiveError
 
 if TYPE_CHECKING:
     import pandas as pd
+    from torch import Tensor
 
     from receptive.datasets.prepared import Prepared
     from receptive.io.params import Params
@@ -335,6 +336,44 @@ def read_normalisation(name: str) -> "Normalisation":
     with _reading_weights(path, f"train@{name}"):
         state = load_file(path)
         return Normalisation(state["shift"], state["matrix"])
+
+
+def read_state(path: str) -> "tuple[dict[str, Tensor], str]":
+    """A user's file of weights: the state dict, and the file's SHA-256.
+
+    Args:
+        path: a .safetensors file, or what ``torch.save`` wrote of a state dict (also within a checkpoint, under
+            "state_dict" or "model"); one that is not absolute is meant from the project's folder.
+
+    Raises:
+        ReceptiveError: the file is missing or holds no weights. Nothing in it is executed.
+    """
+    import torch
+    from safetensors.torch import load_file
+
+    file = project_root() / Path(path).expanduser()
+    if not file.is_file():
+        raise ReceptiveError(
+            f"there is no file of weights '{path}': give a .safetensors or .pt file, or weights: ours or pretrained"
+        )
+    try:
+        if file.suffix == ".safetensors":
+            state = load_file(file)
+        else:
+            state = torch.load(file, map_location="cpu", weights_only=True)
+        for key in ("state_dict", "model"):
+            state = state.get(key, state) if isinstance(state, dict) else state
+        if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
+            raise ValueError("it holds no state dict")
+    except MemoryError:
+        raise
+    except Exception as error:  # a damaged file makes the libraries raise nearly anything
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+        raise ReceptiveError(
+            f"'{path}' cannot be read as weights ({reason}): give a .safetensors file, or a state dict of torch.save"
+        ) from None
+    # what a network in DataParallel saves
+    return {name.removeprefix("module."): value for name, value in state.items()}, _digest_files(file)
 
 
 def read_layers(name: str) -> "list[Layer]":

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from receptive import datasets, networks
 from receptive.errors import ReceptiveError
@@ -319,6 +319,8 @@ class Params(Section):
     replicas: dict[Name, Name]
     """Each training, in order, and its network; the first training has the network's own name."""
     device: Name
+    weights: Name
+    """What ``train.<network>.weights`` is for every network that sets no other."""
     data: Data
     prepare: Prepare
     train: dict[Name, Recipe]
@@ -336,6 +338,12 @@ class Params(Section):
     report: Report
     track: Track
 
+    @field_validator("models", mode="before")
+    @classmethod
+    def _spelled_for_folders(cls, models):
+        """``torchvision:vgg16`` becomes ``torchvision-vgg16``, as in ``replicas``, folders and tables."""
+        return [networks.slug(name) for name in models] if isinstance(models, list) else models
+
     @model_validator(mode="after")
     def _consistent(self):
         for name in self.models:
@@ -347,6 +355,8 @@ class Params(Section):
                     f"data.five: '{name}' learns five classes of {self.data.natural}: name them, "
                     "or choose other networks, for instance model=residual"
                 )
+            if self.train[name].weights == "pretrained":
+                networks.check_pretrained(name, self.train[name].width)
         if len(set(self.models)) < len(self.models):
             raise ValueError("models: a network is listed twice")
         numbers = range(1, self.seeds + 1) if isinstance(self.seeds, int) else self.seeds

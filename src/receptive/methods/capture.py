@@ -1,10 +1,13 @@
 """Reads the responses of a network's layers while it runs, and leaves no trace of having done so."""
 
+import copy
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
 from receptive.errors import ReceptiveError
 
@@ -98,16 +101,31 @@ def for_inference(network: nn.Module) -> nn.Module:
     """A copy in evaluation mode that computes the same responses faster.
 
     Batch norms are folded into the convolutions before them (Jacob et al. 2018, equation 14) and the
-    memory format is channels-last; every other layer keeps its name. Networks that torch.fx
-    cannot trace are only copied.
+    memory format is channels-last; every layer keeps its name, a folded batch norm as an identity whose output is
+    what it was. Networks that torch.fx cannot trace are only copied.
     """
-    import copy
-
-    from torch.fx.experimental.optimization import fuse
-
     copied = copy.deepcopy(network).eval()
     try:
-        copied = fuse(copied)
+        copied = _folded(copied)
     except Exception:  # tracing fails in many ways; the plain copy is right, only slower
         copied = copy.deepcopy(network).eval()
-    return copied.eval().to(memory_format=torch.channels_last)  # fusing makes new modules in training mode
+    return copied.eval().to(memory_format=torch.channels_last)  # folding makes new modules in training mode
+
+
+def _folded(network: nn.Module) -> fx.GraphModule:
+    """``network`` as a graph with every batch norm folded that follows a convolution (or a linear layer) alone."""
+    folding = {nn.Conv2d: (nn.BatchNorm2d, fuse_conv_bn_eval), nn.Linear: (nn.BatchNorm1d, fuse_linear_bn_eval)}
+    traced = network if isinstance(network, fx.GraphModule) else fx.symbolic_trace(network)
+    calls = Counter(node.target for node in traced.graph.nodes if node.op == "call_module")
+    modules = dict(traced.named_modules())
+    for node in traced.graph.nodes:
+        before = node.args[0] if node.op == "call_module" and node.args else None
+        if not isinstance(before, fx.Node) or before.op != "call_module" or len(before.users) > 1:
+            continue
+        norm_type, fold = folding.get(type(modules[before.target]), (None, None))
+        norm = modules[node.target]
+        alone = calls[node.target] == calls[before.target] == 1  # a module called again would be folded twice
+        if type(norm) is norm_type and norm.track_running_stats and alone:
+            traced.add_submodule(before.target, fold(modules[before.target], norm))
+            traced.add_submodule(node.target, nn.Identity())
+    return traced

@@ -221,7 +221,8 @@ def receptive_fields(network: nn.Module, image_size: int | tuple[int, int], chan
     height, width = (image_size, image_size) if isinstance(image_size, int) else image_size
     weightless = _weightless_copy(network)
     try:
-        traced = fx.GraphModule(weightless, _Tracer().trace(weightless))
+        graph = weightless.graph if _is_traced(weightless) else _Tracer().trace(weightless)
+        traced = fx.GraphModule(weightless, graph)
     except Exception as error:  # tracing runs the network's own code, which can fail in any way
         raise ReceptiveError(
             f"cannot trace {type(network).__name__}: {_first_line(error)}; receptive fields need a forward "
@@ -289,6 +290,14 @@ def _response(layer: NodeField, readers: Mapping[str, list[NodeField]]) -> NodeF
     return None if ends and all(end.kind == "add" and end.depth > layer.depth for end in ends) else last
 
 
+class Sum(nn.Module):
+    """The sum of two branches as a module, so that it can be read; known here as the function is."""
+
+    def forward(self, one: Tensor, other: Tensor) -> Tensor:
+        """Elementwise sum of two tensors of one shape (or of shapes that torch broadcasts)."""
+        return one + other
+
+
 # Operations, by the type of the module and by the name of the function or method (in-place or not).
 
 _ACTIVATIONS = (
@@ -305,12 +314,20 @@ _POSITIONWISE = (
 _POOLS = (nn.MaxPool2d, nn.AvgPool2d, nn.LPPool2d)
 _ADAPTIVE_POOLS = (nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d)
 _PADS = (nn.ZeroPad2d, nn.ConstantPad2d, nn.ReflectionPad2d, nn.ReplicationPad2d)
+SKIPPED_IN_TRAINING = ("StochasticDepth", "DropPath")
+"""Modules of torchvision and timm that leave out whole branches while training, and do nothing otherwise."""
 _SHAPES = (nn.Flatten, nn.Unflatten)
 _SOFTMAXES = (nn.Softmax, nn.LogSoftmax, nn.Softmin)
 _LEAVES = (
     nn.Conv2d, nn.Linear, *_ACTIVATIONS, *_NORMS, *_MAP_NORMS, *_POSITIONWISE, *_POOLS, *_ADAPTIVE_POOLS,
-    *_PADS, *_SHAPES, *_SOFTMAXES,
+    *_PADS, *_SHAPES, *_SOFTMAXES, Sum,
 )  # fmt: skip
+
+
+def is_known(module: nn.Module) -> bool:
+    """Whether a module is one of those above; a subclass that computes something else is not."""
+    return any(isinstance(module, known) and type(module).forward is known.forward for known in _LEAVES)
+
 
 _ACTIVATION_NAMES = {
     "relu", "relu6", "leaky_relu", "prelu", "rrelu", "elu", "celu", "selu", "gelu", "silu", "mish",
@@ -362,11 +379,19 @@ class _Seen:
     names: tuple[str, ...]
 
 
+def _is_traced(network: nn.Module) -> bool:
+    """Whether a network is a graph of known modules already, so that tracing again would only lose their places."""
+    return isinstance(network, fx.GraphModule) and all(
+        is_known(module) or type(module).__name__ in SKIPPED_IN_TRAINING
+        for module in (network.get_submodule(n.target) for n in network.graph.nodes if n.op == "call_module")
+    )
+
+
 class _Tracer(fx.Tracer):
-    """Traces into every module but those of known geometry, their subclasses, and torch's own."""
+    """Traces into every module but those of known geometry and torch's own."""
 
     def is_leaf_module(self, module: nn.Module, qualified_name: str) -> bool:
-        return isinstance(module, _LEAVES) or super().is_leaf_module(module, qualified_name)
+        return is_known(module) or super().is_leaf_module(module, qualified_name)
 
 
 class _Walk(fx.Interpreter):
@@ -435,8 +460,10 @@ class _Walk(fx.Interpreter):
         return str(getattr(node.target, "__name__", node.target))
 
     def _refuse(self, node: fx.Node, reason: str) -> ReceptiveError:
-        operation = self._operation(node)
-        return ReceptiveError(f"no receptive field for node {node.name!r} ({operation}): {reason}")
+        # a module's own name is that of its node; what a function works in is on the tracer's stack
+        inside = "" if node.op == "call_module" else next(reversed(node.meta.get("nn_module_stack") or {"": ""}))
+        place = f" in module '{inside.partition('@')[0]}'" if inside else ""
+        return ReceptiveError(f"no receptive field for node {node.name!r} ({self._operation(node)}){place}: {reason}")
 
     def _merge(self, node: fx.Node, fields: Mapping[str, Field]) -> Field:
         """The hull of the fields of several branches; one that sees the whole axis settles that axis."""
@@ -474,11 +501,13 @@ class _Walk(fx.Interpreter):
             return "pool", _windows(field, module.kernel_size, module.stride, padding, dilation)
         if isinstance(module, _ADAPTIVE_POOLS):
             return _adaptive(field, entering, result)
+        if isinstance(module, Sum):
+            return "add", field
         if isinstance(module, _ACTIVATIONS):
             return "activation", field
         if isinstance(module, _NORMS) or (field.whole_image and isinstance(module, _MAP_NORMS)):
             return "norm", field
-        if isinstance(module, _POSITIONWISE):
+        if isinstance(module, _POSITIONWISE) or type(module).__name__ in SKIPPED_IN_TRAINING:
             return "other", field
         if isinstance(module, _PADS):
             return "other", _padded(field, module.padding)

@@ -2,7 +2,11 @@
 
 ``build("resnet34", classes=10, width=0.5)`` gives the module alone; its input is normalised images
 (image x channel x y x x), its output the class scores before the softmax. Importing this package does
-not import torchvision; ``torchvision:<name>`` does, when such a network is asked for.
+not import torchvision; ``torchvision:<name>`` does, when such a network is asked for (``networks.foreign``).
+
+A colon and a dot cannot stand in the names of DVC's stages, so in params.yaml, in folders and in tables
+``torchvision:vgg16`` is ``torchvision-vgg16`` and ``timm:resnet18.a1_in1k`` is ``timm-resnet18-a1_in1k``; both
+spellings are understood everywhere. Neither library has a hyphen in its names.
 """
 
 import difflib
@@ -15,7 +19,8 @@ from receptive.errors import ReceptiveError
 
 _DEPTHS = (18, 34, 50, 101, 152)
 STUDIED = ("resnet34", "plainnet34", "alexcnn", "vggcnn", "digitcnn", "fivecnn")
-TORCHVISION = "torchvision:"
+LIBRARIES = ("torchvision", "timm")
+"""Whose networks can be named, as ``<library>:<name>``."""
 
 DESCRIPTIONS = {
     "resnet34": "ResNet-34, basic blocks 3-4-6-3 (KS 2.1)",
@@ -38,27 +43,55 @@ def default_image(name: str) -> tuple[int, int]:
     return (28, 1) if name == "digitcnn" else (224, 3)
 
 
+def slug(name: str) -> str:
+    """The spelling of a network's name that can stand in folders and in the names of DVC's stages."""
+    return re.sub(r"[:.]", "-", name) if re.match(f"({'|'.join(LIBRARIES)}):", name) else name
+
+
+def in_library(name: str) -> tuple[str, str] | None:
+    """Library and the name there, ("timm", "resnet18.a1_in1k"), of a network that is not ours; None of ours."""
+    library, _, rest = base_name(name).partition("-")
+    return (library, rest.replace("-", ".")) if library in LIBRARIES else None
+
+
 def base_name(name: str) -> str:
     """The network that ``name`` is one of: ``resnet34`` of ``resnet34``, and of its second training ``resnet34-2``."""
-    return re.sub(r"-[1-9][0-9]*$", "", name)
+    return re.sub(r"-[1-9][0-9]*$", "", slug(name))
 
 
 def check_name(name: str) -> None:
     """Raises ReceptiveError, naming what there is, when ``name`` is no network."""
     name = base_name(name)
-    if name.startswith(TORCHVISION) or name in names():
+    if in_library(name) or name in names():
         return
     near = difflib.get_close_matches(name, names(), 1)
     hint = f"did you mean {near[0]}? " if near else ""
-    raise ReceptiveError(f"unknown network '{name}': {hint}choose one of {', '.join(names())}, or torchvision:<name>")
+    raise ReceptiveError(
+        f"unknown network '{name}': {hint}choose one of {', '.join(names())}, or torchvision:<name>, or timm:<name>"
+    )
+
+
+def check_pretrained(name: str, width: float = 1.0) -> None:
+    """Raises ReceptiveError when nobody has pretrained weights of a network (of this width), as its name shows it."""
+    base = base_name(name)
+    if in_library(name) is None and not re.fullmatch(r"resnet\d+", base):
+        raise ReceptiveError(
+            f"there are no pretrained weights of {base}: choose resnet34, torchvision:<name> or timm:<name>, or set "
+            f"train.{base}.weights to ours or to a file"
+        )
+    if width != 1:
+        raise ReceptiveError(
+            f"pretrained weights of {base} are of width 1, and train.{base}.width is {width}: set it to 1.0, or choose "
+            "profile=paper"
+        )
 
 
 def build(name: str, classes: int = 1000, image_size: int = 224, channels: int = 3, **options):
     """The network ``name`` with fresh weights, as a torch module.
 
     Args:
-        name: one of ``names()``, or ``torchvision:<name>``; ``-2`` and so on at its end, for a further training of the
-            same network (``seeds``), changes nothing here.
+        name: one of ``names()``, ``torchvision:<name>`` or ``timm:<name>``; ``-2`` and so on at its end, for a further
+            training of the same network (``seeds``), changes nothing here.
         classes: number of scores.
         image_size: side of the square images in px; the fully connected layers of the chains depend on it.
         channels: input channels, 1 or 3.
@@ -71,8 +104,10 @@ def build(name: str, classes: int = 1000, image_size: int = 224, channels: int =
     check_name(name)
     name = base_name(name)
     options = {key: value for key, value in options.items() if value is not None}
-    if name.startswith(TORCHVISION):
-        return _build_torchvision(name.removeprefix(TORCHVISION), classes, options)
+    if in_library(name):
+        from receptive.networks.foreign import build_foreign
+
+        return build_foreign(*in_library(name), classes, channels, options)
     builder = _builder(name)
     known = [p for p in inspect.signature(builder).parameters if p not in ("depth", "residual")]
     for option in options:
@@ -111,17 +146,3 @@ def _builder(name: str) -> Callable:
 
     prefix = "resnet" if name.startswith("resnet") else "plainnet"
     return partial(ResNet, int(name.removeprefix(prefix)), residual=prefix == "resnet")
-
-
-def _build_torchvision(name: str, classes: int, options: dict):
-    from receptive.networks.torchvision_loader import import_torchvision
-
-    models = import_torchvision().models
-    if name not in models.list_models(module=models):
-        near = difflib.get_close_matches(name, models.list_models(module=models), 1)
-        hint = f": did you mean {near[0]}?" if near else ""
-        raise ReceptiveError(f"torchvision has no classification network '{name}'{hint}")
-    if options:
-        raise ReceptiveError(f"torchvision:{name} takes no option '{next(iter(options))}'; leave it out")
-    extra = {"init_weights": True} if name in ("googlenet", "inception_v3") else {}
-    return models.get_model(name, weights=None, num_classes=classes, **extra)

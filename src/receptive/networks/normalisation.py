@@ -6,14 +6,21 @@ Every mode is one affine map per pixel, ``matrix @ (pixel - shift)``, kept besid
 - ``whiten``: 3x3 decorrelation of the channels by ZCA, the literal reading of the same sentence;
 - ``subtract_mean_image``: minus the training set's mean image (YU 3.1), over one common standard deviation,
   since pixels are in [0, 1] here and were in [0, 255] there;
-- ``scale``: pixels in [0, 1] as they are (TG 2.1).
+- ``scale``: pixels in [0, 1] as they are (TG 2.1);
+- ``imagenet``: per channel by ImageNet's mean and standard deviation, whatever the images: for weights from elsewhere.
 """
+
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-MODES = ("standardise", "whiten", "subtract_mean_image", "scale")
+from receptive.errors import ReceptiveError
+
+MODES = ("standardise", "whiten", "subtract_mean_image", "scale", "imagenet")
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""Of ImageNet's training pixels in [0, 1], as all its public weights use them."""
 
 
 class Normalisation(nn.Module):
@@ -42,6 +49,11 @@ class Normalisation(nn.Module):
         return torch.einsum("dc,nchw->ndhw", torch.linalg.inv(self.matrix), normalised) + self.shift
 
     @classmethod
+    def of_channels(cls, mean: Sequence[float], std: Sequence[float]) -> "Normalisation":
+        """The map that subtracts a mean from every channel and divides it by a standard deviation."""
+        return cls(torch.tensor(mean)[:, None, None], torch.diag(1 / torch.tensor(std)))
+
+    @classmethod
     def fit(
         cls, mode: str, mean: np.ndarray, std: np.ndarray, covariance: np.ndarray, mean_image: np.ndarray
     ) -> "Normalisation":
@@ -52,6 +64,10 @@ class Normalisation(nn.Module):
             mean, std: (channel,); covariance: (channel, channel); mean_image: y x x x channel.
         """
         mean, std, covariance = (torch.as_tensor(np.asarray(a, np.float64)) for a in (mean, std, covariance))
+        if mode == "imagenet":
+            if len(mean) != 3:
+                raise ReceptiveError(f"normalisation imagenet is for 3 channels, not {len(mean)}: choose another")
+            return cls.of_channels(IMAGENET_MEAN, IMAGENET_STD)
         # A channel without contrast stays at zero instead of dividing by it.
         floor = 1e-3
         channels = len(mean)

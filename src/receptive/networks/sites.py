@@ -5,7 +5,7 @@ block after the addition, as KS's channel identity across layers asks for), a po
 connected layer. They are found in the traced graph (``methods.receptive_field``), so any module has them.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 from torch import nn
@@ -22,7 +22,8 @@ class Layer:
 
     Attributes:
         name: name of the module (or, for a function, of the node) whose output is the response.
-        alias: the paper's name ("c5_3", "layer 3"); for other networks c, p or fc with the count of weight layers.
+        alias: the paper's name ("c5_3", "layer 3"); for other networks c, p or fc with the count of weight layers, or
+            where that is ambiguous the name of the layer's module. No two layers share one.
         depth: weight layers on the longest path up to here; conv1 is 1 (KS).
         kind: "conv", "pool", "global_pool" or "fc".
         units: number of channels.
@@ -51,7 +52,6 @@ def layers(network: nn.Module, image_size: int | tuple[int, int], channels: int 
     calls: dict[str, int] = {}
     for node in nodes.values():
         calls[node.module] = calls.get(node.module, 0) + 1
-    aliases = getattr(network, "aliases", {})
     found = []
     for site in response_sites(nodes):
         node = site.node
@@ -61,7 +61,7 @@ def layers(network: nn.Module, image_size: int | tuple[int, int], channels: int 
         found.append(
             Layer(
                 name=name,
-                alias=aliases.get(name) or f"{ {'conv': 'c', 'fc': 'fc'}.get(kind, 'p') }{node.depth}",
+                alias=site.module or name,
                 depth=node.depth,
                 kind=kind,
                 units=node.channels,
@@ -70,7 +70,42 @@ def layers(network: nn.Module, image_size: int | tuple[int, int], channels: int 
                 readable=readable,
             )
         )
-    return found
+    naming = _NAMING.get(getattr(network, "naming", ""), _by_depth)
+    given = getattr(network, "aliases", {})
+    aliases = [given.get(layer.name) or alias for layer, alias in zip(found, naming(found), strict=True)]
+    # in networks that branch several layers have one depth: those keep the name of their own module
+    return [
+        replace(layer, alias=alias) if aliases.count(alias) == 1 else layer
+        for layer, alias in zip(found, aliases, strict=True)
+    ]
+
+
+def _by_depth(found: list[Layer]) -> list[str]:
+    """c, p or fc with the count of weight layers: "c3", "p3", "fc8"."""
+    return [f"{ {'conv': 'c', 'fc': 'fc'}.get(layer.kind, 'p') }{layer.depth}" for layer in found]
+
+
+def _residual(found: list[Layer]) -> list[str]:
+    """The weight layers counted as KS count them: "layer 3"; "max pool", "average pool" and "scores"."""
+    words = {"pool": "max pool", "global_pool": "average pool", "fc": "scores"}
+    return [words.get(layer.kind, f"layer {layer.depth}") for layer in found]
+
+
+def _grouped(found: list[Layer]) -> list[str]:
+    """Group and place in it, groups ended by pools, as YU name VGG's: "c5_3", "p5"; then "fc6" and on."""
+    aliases, group, place, full = [], 1, 0, 5
+    for layer in found:
+        place += layer.kind == "conv"
+        full += layer.kind == "fc"
+        words = {"conv": f"c{group}_{place}", "pool": f"p{group}", "fc": f"fc{full}"}
+        aliases.append(words.get(layer.kind, "average pool"))
+        if layer.kind == "pool":
+            group, place = group + 1, 0
+    return aliases
+
+
+_NAMING = {"residual": _residual, "grouped": _grouped}
+"""How a network's ``naming`` names its layers; its ``aliases``, by module, come first."""
 
 
 def find_layer(known: list[Layer], wanted: str) -> Layer:

@@ -1,4 +1,4 @@
-"""Train a network by its recipe; an interrupted training goes on where it stopped."""
+"""Train a network by its recipe, or take weights that are given; an interrupted training goes on where it stopped."""
 
 from typing import Annotated
 
@@ -22,8 +22,10 @@ def main(network: Annotated[str, typer.Argument(help="Name of the network.")]) -
     from receptive.device import pick_device
     from receptive.io import artifacts, tracking
     from receptive.loading import read_split
+    from receptive.networks import weights
     from receptive.networks.layers import initialise
     from receptive.networks.normalisation import Normalisation
+    from receptive.networks.sites import layers
     from receptive.seeds import generator, named_seed
 
     prepared = artifacts.read_images(params, network)
@@ -31,10 +33,20 @@ def main(network: Annotated[str, typer.Argument(help="Name of the network.")]) -
     device = pick_device(params.device)
     net = networks.build(network, len(prepared.classes), size, channels, **recipe.options())
     initialise(net, generator(params.seed, "weights", network), recipe.first_scale)
+    if networks.in_library(network):
+        layers(net, size, channels)  # what cannot be read is refused before any work
     normalisation = Normalisation.fit(
         recipe.normalisation, prepared.mean, prepared.std, prepared.covariance, prepared.mean_image
     )
-    split = read_split(prepared, "train", surround=recipe.crop_area is not None)
+    origin, state = {"from": "ours"}, None
+    if recipe.weights == "pretrained":
+        origin, state, normalisation = pretrained_weights(network, recipe, prepared.classes, size, channels)
+    elif recipe.weights != "ours":
+        state, digest = artifacts.read_state(recipe.weights)
+        origin = {"from": "file", "sha256": digest}
+    if state is not None:
+        state = weights.fitted(net, state, f"the weights of train.{networks.base_name(network)}.weights")
+    split = read_split(prepared, "train", surround=recipe.crop_area is not None and state is None)
     untrained = training.before_training(
         net, normalisation, split, recipe.batch_size, generator(params.seed, "before training", network)
     )
@@ -47,21 +59,27 @@ def main(network: Annotated[str, typer.Argument(help="Name of the network.")]) -
         str(params.seed),
         str(device),
     )
-    if (scratch / "checkpoint.pt").exists():
-        print(f"going on from the checkpoint in {scratch}")
-    with tracking.live_training(network, params) as on_epoch:
-        history = training.train(
-            net,
-            normalisation,
-            split,
-            read_split(prepared, "validation"),
-            recipe,
-            named_seed(params.seed, "train", network),
-            device,
-            checkpoint=scratch / "checkpoint.pt",
-            on_epoch=on_epoch,
-            progress=lambda steps, **kwargs: tqdm(steps, **kwargs, unit="step", dynamic_ncols=True),
-        )
+    validation = read_split(prepared, "validation")
+    if state is not None:
+        net.load_state_dict(state)
+        chance = generator(params.seed, "measured", network)
+        history = training.measured(net, normalisation, split, validation, chance, device)
+    else:
+        if (scratch / "checkpoint.pt").exists():
+            print(f"going on from the checkpoint in {scratch}")
+        with tracking.live_training(network, params) as on_epoch:
+            history = training.train(
+                net,
+                normalisation,
+                split,
+                validation,
+                recipe,
+                named_seed(params.seed, "train", network),
+                device,
+                checkpoint=scratch / "checkpoint.pt",
+                on_epoch=on_epoch,
+                progress=lambda steps, **kwargs: tqdm(steps, **kwargs, unit="step", dynamic_ncols=True),
+            )
     last = {row["split"]: row for row in history[-2:]}
     metrics = {split: {name: last[split][name] for name in ("loss", "top1", "top5")} for split in last}
     metrics["parameters"] = sum(p.numel() for p in net.parameters())
@@ -75,8 +93,9 @@ def main(network: Annotated[str, typer.Argument(help="Name of the network.")]) -
             "channels": channels,
             "options": recipe.options(),
             "dataset": dataset,
-            "normalisation": recipe.normalisation,
-            "epochs": recipe.epochs,
+            "normalisation": "imagenet" if recipe.weights == "pretrained" else recipe.normalisation,
+            "weights": origin,
+            "epochs": recipe.epochs if state is None else 0,
             "seed": params.seed,
             "first_filters": next(n for n, p in net.named_parameters() if p.dim() == 4),
         },
@@ -85,7 +104,23 @@ def main(network: Annotated[str, typer.Argument(help="Name of the network.")]) -
         untrained,
     )
     shutil.rmtree(scratch, ignore_errors=True)
-    print(f"{folder}: validation top-1 {metrics['validation']['top1']:.3f} after {recipe.epochs} epochs")
+    how = f"after {recipe.epochs} epochs" if state is None else f"with weights that were given ({recipe.weights})"
+    print(f"{folder}: validation top-1 {metrics['validation']['top1']:.3f} {how}")
+
+
+def pretrained_weights(network: str, recipe, classes, size: int, channels: int) -> tuple:
+    """Where the maker's weights are from, the state dict for these classes, and what is done to pixels before.
+
+    What cannot fit is refused before anything is fetched.
+    """
+    from receptive.networks import foreign, weights
+    from receptive.networks.normalisation import Normalisation
+
+    rows = weights.imagenet_rows(classes, foreign.imagenet_categories(), network)
+    found = foreign.pretrained(network)
+    heads = weights.head_names(network, size, channels, recipe.options())
+    state = weights.select_rows(found.state, heads, rows)
+    return {"from": found.origin, "scores": rows}, state, Normalisation.of_channels(found.mean, found.std)
 
 
 if __name__ == "__main__":
