@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from oracles import with_random_statistics
 from safetensors.torch import save_file
 from torch import nn
 
@@ -163,7 +164,7 @@ def hub(tmp_path, monkeypatch):
         entry = models.get_model_weights(name).IMAGENET1K_V1
         torch.manual_seed(7)
         extra = {"init_weights": False} if name == "googlenet" else {}
-        network = models.get_model(name, weights=None, **extra)
+        network = with_random_statistics(models.get_model(name, weights=None, **extra))
         torch.save(network.state_dict(), tmp_path / "hub" / "checkpoints" / entry.url.rpartition("/")[2])
         return network.eval(), entry
 
@@ -186,8 +187,8 @@ def test_pretrained_weights_give_torchvisions_scores(hub, ours, theirs):
     with torch.no_grad():
         expected = original(transforms.Normalize(preset.mean, preset.std)(pixels))
         got = network(Normalisation.of_channels(found.mean, found.std)(pixels))
-    assert expected.std(0).max() > 0
-    torch.testing.assert_close(got, expected, rtol=1e-3, atol=1e-4)
+    # how much the images matter is the measure
+    torch.testing.assert_close(got, expected, rtol=0, atol=1e-3 * float((expected[0] - expected[1]).abs().max()))
 
 
 def test_without_a_network_the_line_says_so(hub, monkeypatch):
