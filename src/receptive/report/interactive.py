@@ -163,7 +163,7 @@ def _sheet(tiles: np.ndarray, whole: bool) -> Sheet:
     canvas[row, :, column] = np.pad(tiles, padding, mode="edge")
     canvas = canvas.reshape(rows * pitch[0], columns * pitch[1], channels)
     file = io.BytesIO()
-    Image.fromarray(canvas.squeeze(-1) if channels == 1 else canvas).save(file, "JPEG", quality=90, subsampling="4:4:4")
+    Image.fromarray(canvas.squeeze(-1) if channels == 1 else canvas).save(file, "JPEG", quality=80, subsampling="4:4:4")
     return Sheet(file.getvalue(), columns, pitch, height, width, canvas.shape[:2], whole)
 
 
