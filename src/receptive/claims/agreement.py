@@ -6,7 +6,6 @@ import numpy as np
 import torch
 
 from receptive.claims import Row, Study, across_seeds, measured, not_measured
-from receptive.errors import ReceptiveError
 from receptive.io import artifacts
 from receptive.methods.identity import correlations, identity_test, own_and_others
 from receptive.methods.image_statistics import high_frequency_share
@@ -185,10 +184,9 @@ def _layers(study: Study, network: str, preset: str = "ks_redirected") -> list[S
         ]
         if its.empty:
             continue
-        try:
-            stimuli = artifacts.read_stimuli(network, layer.name)
-        except ReceptiveError:
-            continue  # a layer that sees more than the image is not mined
+        if not artifacts.is_mined(network, layer.name):
+            continue
+        stimuli = artifacts.read_stimuli(network, layer.name)
         if stimuli["mean_interior"].ndim < 4:
             continue
         pictures = images[artifacts.maximization_group(layer.name, "neuron", preset, its["initialisation"].iloc[0])]

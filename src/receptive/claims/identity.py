@@ -138,6 +138,8 @@ def _estimate(study: Study, name: str, first: Groups, second: Groups | None = No
 
 def _stimuli(network: str, layer: str, channels: list[int]) -> np.ndarray | None:
     """Mean preferred stimuli less the mean of all patches; None where there are none."""
+    if not artifacts.is_mined(network, layer):
+        return None
     arrays = artifacts.read_stimuli(network, layer)
     if arrays["mean_interior"].ndim < 4:
         return None

@@ -517,6 +517,11 @@ def write_stimuli(folder: Path, layer: "Layer", preferred: "pd.DataFrame", patch
     np.savez(folder / f"{layer.name}.npz", **arrays)
 
 
+def is_mined(network: str, layer: str) -> bool:
+    """Whether the layer's stimuli are there: of layers that see more than ``mine.largest_field`` they are not."""
+    return (STIMULI / network / f"{layer}.npz").exists()
+
+
 def read_stimuli(network: str, layer: str) -> dict[str, np.ndarray]:
     """The arrays of ``write_stimuli``."""
     path = STIMULI / network / f"{layer}.npz"
