@@ -218,7 +218,7 @@ def test_compose_needs_conf(tmp_path, monkeypatch, fails):
 
 def test_help_names_every_command():
     text = run("--help")
-    for command in ("fields", "compose", "networks", "datasets"):
+    for command in ("fields", "compose", "networks", "datasets", "check"):
         assert command in text
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from datasets.trees import save_image
+from trees import save_image
 
 from receptive.io import artifacts, params
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
+from trees import Deadly
 
 from receptive.datasets.decoding import BLOCK_IMAGES, decode, read_image
 from receptive.errors import ReceptiveError
@@ -207,16 +208,6 @@ def test_another_shape_begins_anew(tmp_path, files):
     other = Counting(tmp_path / "store", 150, 10)
     decode(tmp_path, files, 10, other, workers=1)
     assert other.written == [0, 64, 128]
-
-
-class Deadly(ImageStore):
-    """Its process dies, as by the kernel's out-of-memory killer."""
-
-    def write(self, first, images):
-        import os
-        import signal
-
-        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def test_a_killed_process_ends_in_one_line(tmp_path, files):

@@ -4,7 +4,7 @@ import os
 
 import numpy as np
 import pytest
-from datasets.trees import InMemory, save_image
+from trees import InMemory, save_image
 
 from receptive.datasets import folder
 from receptive.datasets.files import EXTENSIONS

@@ -6,8 +6,8 @@ import tarfile
 import numpy as np
 import pytest
 import torch
-from datasets.trees import InMemory, save_image
 from scipy.io import savemat
+from trees import InMemory, save_image
 
 from receptive.datasets import imagenet
 from receptive.datasets.prepared import select_classes

@@ -42,6 +42,9 @@ class ImageStore:
             np.lib.format.open_memmap(self.file, "w+", np.uint8, shape).flush()
         self._offset, self._image_bytes = np.load(self.file, mmap_mode="r").offset, side * side * 3
 
+    def __getstate__(self) -> dict:
+        return self.__dict__ | {"_blocks": {}}  # other processes only write: the journal need not travel
+
     def finished(self, first: int, digest: str) -> bool:
         """Whether the block from image ``first`` on is there, made from files of this digest."""
         return self._blocks.get(first, {}).get("digest") == digest

@@ -1,9 +1,13 @@
-"""Small trees of image files."""
+"""Small trees of image files, and stores for what is decoded from them."""
 
+import os
+import signal
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
+
+from receptive.io.image_store import ImageStore
 
 
 def save_image(path: Path, seed: int, height: int = 20, width: int = 24) -> None:
@@ -35,3 +39,10 @@ class InMemory:
 
     def images(self):
         return self.rows
+
+
+class Deadly(ImageStore):
+    """Its process dies, as by the kernel's out-of-memory killer."""
+
+    def write(self, first, images):
+        os.kill(os.getpid(), signal.SIGKILL)
