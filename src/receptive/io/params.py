@@ -54,6 +54,19 @@ class Extract(Section):
     batch_size: Count
 
 
+class Scale(Section):
+    """Section ``scale``: how the work is done, not what is computed; rounding apart, nothing depends on it."""
+
+    devices: Count
+    """Processes on each machine, with a GPU each where there are GPUs."""
+    nodes: Count
+    """Machines."""
+    compile: Literal["auto"] | bool
+    """Compile networks (``torch.compile``); auto: on a GPU."""
+    resident: Literal["auto"] | bool
+    """Keep all training images in the GPU's memory; auto: where they fill at most half of what is free."""
+
+
 class Mine(Section):
     """Section ``mine``."""
 
@@ -179,6 +192,7 @@ class Params(Section):
     replicas: dict[Name, Name]
     """Each training, in order, and its network; the first training has the network's own name."""
     device: Name
+    scale: Scale
     data: Data
     prepare: Prepare
     train: dict[Name, Recipe]

@@ -1,6 +1,7 @@
 """One pass over a set of images that gathers, for every layer at once, statistics and top responses."""
 
 from collections.abc import Iterable
+from dataclasses import fields
 
 import torch
 from torch import Tensor, nn
@@ -8,6 +9,9 @@ from torch import Tensor, nn
 from receptive.methods.capture import capture
 from receptive.methods.preferred_stimuli import TopResponses
 from receptive.methods.unit_statistics import UnitStatistics
+
+_STATISTICS = tuple(field.name for field in fields(UnitStatistics))
+_TOP = ("value", "image", "position")
 
 
 class Extraction:
@@ -48,6 +52,30 @@ class Extraction:
             for batch, images in batches:
                 numbers = batch.to(images.device)
                 self.network(images.contiguous(memory_format=torch.channels_last))
+
+    def state(self) -> dict[str, Tensor]:
+        """Everything that the passes so far have gathered, as tensors by name; empty before the first image."""
+        if not any(statistics.images for statistics in self.statistics.values()):
+            return {}
+        return {
+            f"{layer}/{name}": torch.as_tensor(getattr(part, name))
+            for parts, names in ((self.statistics, _STATISTICS), (self.top, _TOP))
+            for layer, part in parts.items()
+            for name in names
+        }
+
+    def merge_state(self, state: dict[str, Tensor]) -> None:
+        """Takes in the ``state`` of another pass over other images, which another process may have made."""
+        for layer, own in self.top.items():
+            device = own.value.device
+            other = TopResponses(own.units, own.top, own.hits_per_image, device)
+            for name in _TOP:
+                setattr(other, name, state[f"{layer}/{name}"].to(device))
+            own.merge(other)
+            values = {name: state[f"{layer}/{name}"] for name in _STATISTICS}
+            counts = {name: int(values.pop(name)) for name in ("images", "positions")}
+            gathered = UnitStatistics(**counts, **{name: value.to(device) for name, value in values.items()})
+            self.statistics[layer].merge(gathered)
 
     def merge(self, other: "Extraction") -> None:
         """Takes in what another pass over other images has gathered."""

@@ -1,10 +1,14 @@
 """Run a network over the validation images once: statistics, histograms and top responses of every unit."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from receptive.stages import run
+
+if TYPE_CHECKING:
+    from receptive.distributed import Workers
+    from receptive.io.params import Params
 
 
 def main(network: Annotated[str, typer.Argument(help="Name of the network.")]) -> None:
@@ -14,6 +18,16 @@ def main(network: Annotated[str, typer.Argument(help="Name of the network.")]) -
     params = load_params()
     params.recipe(network)
 
+    from receptive import distributed
+
+    if distributed.launch(params.scale, params.device, "receptive.stages.extract", network):
+        return
+    with distributed.working() as workers:
+        extract(params, network, workers)
+
+
+def extract(params: "Params", network: str, workers: "Workers") -> None:
+    """One process's share of the images; the first gathers all shares and writes."""
     from tqdm import tqdm
 
     from receptive.device import pick_device
@@ -25,7 +39,7 @@ def main(network: Annotated[str, typer.Argument(help="Name of the network.")]) -
 
     prepared = artifacts.read_images(params, network)
     net, normalisation, description = artifacts.read_network(network)
-    device = pick_device(params.device)
+    device = workers.device(pick_device(params.device))
     found = layers(net, description["image_size"], description["channels"])
     extraction = Extraction(
         for_inference(net).to(device),
@@ -34,11 +48,16 @@ def main(network: Annotated[str, typer.Argument(help="Name of the network.")]) -
         params.extract.hits_per_image,
     )
     images = tqdm(
-        Batches(prepared, "validation", params.extract.batch_size, device),
+        Batches(prepared, "validation", params.extract.batch_size, device, workers),
         desc=f"extract {network}",
         unit="batch",
+        disable=workers.rank > 0,
     )
     extraction.run(normalised(images, normalisation.to(device)))
+    for state in workers.gather(extraction.state()):
+        extraction.merge_state(state)
+    if workers.rank:
+        return
     folder = artifacts.write_activations(network, found, extraction)
     print(f"{folder}: {sum(layer.units for layer in found)} units of {len(found)} layers")
 

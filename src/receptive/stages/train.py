@@ -1,10 +1,14 @@
 """Train a network by its recipe; an interrupted training goes on where it stopped."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from receptive.stages import run
+
+if TYPE_CHECKING:
+    from receptive.distributed import Workers
+    from receptive.io.params import Params
 
 
 def main(network: Annotated[str, typer.Argument(help="Name of the network.")]) -> None:
@@ -12,32 +16,45 @@ def main(network: Annotated[str, typer.Argument(help="Name of the network.")]) -
     from receptive.io.params import load_params
 
     params = load_params()
-    recipe = params.recipe(network)
+    params.recipe(network)
 
+    from receptive import distributed
+
+    if distributed.launch(params.scale, params.device, "receptive.stages.train", network):
+        return
+    with distributed.working() as workers:
+        train(params, network, workers)
+
+
+def train(params: "Params", network: str, workers: "Workers") -> None:
+    """One process's share of every batch; the first writes."""
+    import contextlib
     import shutil
 
     from tqdm import tqdm
 
     from receptive import networks, training
-    from receptive.device import pick_device
+    from receptive.device import pick_device, wants_compiling
     from receptive.io import artifacts, tracking
     from receptive.loading import read_split
     from receptive.networks.layers import initialise
     from receptive.networks.normalisation import Normalisation
     from receptive.seeds import generator, named_seed
 
+    recipe = params.recipe(network)
     prepared = artifacts.read_images(params, network)
     size, channels = prepared.images.shape[1], prepared.images.shape[3]
-    device = pick_device(params.device)
+    device = workers.device(pick_device(params.device))
     net = networks.build(network, len(prepared.classes), size, channels, **recipe.options())
     initialise(net, generator(params.seed, "weights", network), recipe.first_scale)
     normalisation = Normalisation.fit(
         recipe.normalisation, prepared.mean, prepared.std, prepared.covariance, prepared.mean_image
     )
     split = read_split(prepared, "train")
-    untrained = training.before_training(
-        net, normalisation, split, recipe.batch_size, generator(params.seed, "before training", network)
-    )
+    if workers.rank == 0:
+        untrained = training.before_training(
+            net, normalisation, split, recipe.batch_size, generator(params.seed, "before training", network)
+        )
     dataset = params.dataset_of(network)
     scratch = artifacts.scratch(
         f"train-{network}",
@@ -45,11 +62,11 @@ def main(network: Annotated[str, typer.Argument(help="Name of the network.")]) -
         str(params.classes_of(network)),
         artifacts.prepared_digest(dataset),
         str(params.seed),
-        str(device),
+        device.type,  # and not how many: what a lost worker leaves, fewer may finish
     )
-    if (scratch / "checkpoint.pt").exists():
+    if (scratch / "checkpoint.pt").exists() and workers.rank == 0:
         print(f"going on from the checkpoint in {scratch}")
-    with tracking.live_training(network, params) as on_epoch:
+    with tracking.live_training(network, params) if workers.rank == 0 else contextlib.nullcontext(_silent) as on_epoch:
         history = training.train(
             net,
             normalisation,
@@ -60,8 +77,15 @@ def main(network: Annotated[str, typer.Argument(help="Name of the network.")]) -
             device,
             checkpoint=scratch / "checkpoint.pt",
             on_epoch=on_epoch,
-            progress=lambda steps, **kwargs: tqdm(steps, **kwargs, unit="step", dynamic_ncols=True),
+            progress=lambda steps, **kwargs: tqdm(
+                steps, **kwargs, unit="step", dynamic_ncols=True, disable=workers.rank > 0
+            ),
+            workers=workers,
+            compiled=wants_compiling(params.scale.compile, device),
+            resident=params.scale.resident,
         )
+    if workers.rank:
+        return
     last = {row["split"]: row for row in history[-2:]}
     metrics = {split: {name: last[split][name] for name in ("loss", "top1", "top5")} for split in last}
     metrics["parameters"] = sum(p.numel() for p in net.parameters())
@@ -86,6 +110,10 @@ def main(network: Annotated[str, typer.Argument(help="Name of the network.")]) -
     )
     shutil.rmtree(scratch, ignore_errors=True)
     print(f"{folder}: validation top-1 {metrics['validation']['top1']:.3f} after {recipe.epochs} epochs")
+
+
+def _silent(rows: list[dict]) -> None:
+    """Only the first worker tells of its epochs."""
 
 
 if __name__ == "__main__":
