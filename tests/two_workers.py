@@ -34,11 +34,9 @@ RECIPE = {
 TRAININGS = {
     "resnet34": ("resnet34", {}, {"epochs": 2}),
     "alexcnn": ("alexcnn", {"batch_norm": True, "dropout": 0.0}, {"epochs": 2, "batch_size": 7}),
-    "fivecnn": (
-        "fivecnn",
-        {"dropout": 0.0},
-        {"optimiser": "adam", "clip_norm": 0.5, "batch_size": 9, "crop_area": None},
-    ),
+    "fivecnn": ("fivecnn", {"dropout": 0.0}, {"clip_norm": 0.5, "batch_size": 9}),
+    # without batch norm: Adam makes mere rounding as large as its rate where a batch norm takes a bias back out
+    "digitcnn": ("digitcnn", {"dropout": 0.0}, {"optimiser": "adam", "learning_rate": 0.001, "batch_size": 9}),
 }
 SIDE = {"resnet34": 32, "alexcnn": 64, "fivecnn": 16, "digitcnn": 12}
 LAYERS = {"0": 4, "2": 3}
