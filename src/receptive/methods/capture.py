@@ -94,6 +94,34 @@ def responses_to(network: nn.Module, images: Tensor, layers: Iterable[str]) -> d
     return responses
 
 
+def outputs_of(network: nn.Module, layers: Iterable[str]) -> nn.Module | None:
+    """A module that returns the responses of ``layers`` in their order and computes nothing behind them.
+
+    Unlike hooks it is one graph, which ``torch.compile`` takes as a whole; it holds the maps of all layers of a
+    batch at once. The weights are those of ``network``, not copies.
+
+    Returns:
+        None where the network cannot be traced, or a layer is not exactly one call of a leaf of its graph.
+    """
+    from torch import fx
+
+    try:
+        traced = fx.symbolic_trace(network)
+    except Exception:  # tracing fails in many ways; hooks do without it
+        return None
+    graph, wanted = traced.graph, list(layers)
+    calls = {
+        layer: [node for node in graph.nodes if node.op == "call_module" and node.target == layer] for layer in wanted
+    }
+    if any(len(nodes) != 1 for nodes in calls.values()):
+        return None
+    output = next(node for node in graph.nodes if node.op == "output")
+    output.args = (tuple(nodes[0] for nodes in calls.values()),)
+    graph.eliminate_dead_code()
+    traced.recompile()
+    return traced.eval()
+
+
 def for_inference(network: nn.Module) -> nn.Module:
     """A copy in evaluation mode that computes the same responses faster.
 

@@ -6,7 +6,7 @@ from dataclasses import fields
 import torch
 from torch import Tensor, nn
 
-from receptive.methods.capture import capture
+from receptive.methods.capture import capture, outputs_of
 from receptive.methods.preferred_stimuli import TopResponses
 from receptive.methods.unit_statistics import UnitStatistics
 
@@ -24,11 +24,17 @@ class Extraction:
         network: in evaluation mode, on the device where it is to run.
         layers: name to number of units.
         top, hits_per_image: as for ``TopResponses``.
+        compiled: run the network through ``torch.compile``, where it can be traced; memory then holds the maps of all
+            layers of one batch.
     """
 
-    def __init__(self, network: nn.Module, layers: dict[str, int], top: int, hits_per_image: int):
+    def __init__(
+        self, network: nn.Module, layers: dict[str, int], top: int, hits_per_image: int, compiled: bool = False
+    ):
         device = next(network.parameters()).device
         self.network = network
+        traced = outputs_of(network, layers) if compiled else None
+        self._compiled = torch.compile(traced, dynamic=False) if traced else None
         self.statistics = {name: UnitStatistics() for name in layers}
         self.top = {name: TopResponses(units, top, hits_per_image, device) for name, units in layers.items()}
 
@@ -48,6 +54,13 @@ class Extraction:
             self.statistics[layer].add(flat, largest)
             self.top[layer].add(flat, largest, numbers)
 
+        if self._compiled:
+            for batch, images in batches:
+                numbers = batch.to(images.device)
+                responses = self._compiled(images.contiguous(memory_format=torch.channels_last))
+                for layer, response in zip(self.statistics, responses, strict=True):
+                    read(layer, response)
+            return
         with capture(self.network, self.statistics, read, stop=True):
             for batch, images in batches:
                 numbers = batch.to(images.device)

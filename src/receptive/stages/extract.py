@@ -30,7 +30,7 @@ def extract(params: "Params", network: str, workers: "Workers") -> None:
     """One process's share of the images; the first gathers all shares and writes."""
     from tqdm import tqdm
 
-    from receptive.device import pick_device
+    from receptive.device import pick_device, wants_compiling
     from receptive.io import artifacts
     from receptive.loading import Batches, normalised
     from receptive.methods.capture import for_inference
@@ -46,6 +46,7 @@ def extract(params: "Params", network: str, workers: "Workers") -> None:
         {layer.name: layer.units for layer in found},
         params.extract.top,
         params.extract.hits_per_image,
+        wants_compiling(params.scale.compile, device),
     )
     images = tqdm(
         Batches(prepared, "validation", params.extract.batch_size, device, workers),
