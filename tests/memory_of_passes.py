@@ -40,6 +40,9 @@ def passes():
     extraction.run(normalised(Batches(prepared, "validation", 20), plain))
     yield "extract"
     mined = [layer for layer in found if not layer.field.whole_image and layer.field.y.size <= SIDE]
+    groups = [Group(layer, tuple(range(8)), "channel", "ks", PRESETS["ks"]) for layer in mined]
+    natural_means(network, normalised(Batches(prepared, "validation", 20), plain), groups)
+    yield "maximize"
     means = {(layer.name, mode): MeanStimulus(layer.field, layer.map_size, mode) for layer in mined for mode in MODES}
     with torch.no_grad(), capture(network, [layer.name for layer in mined], stop=True) as responses:
         for _, pixels in Batches(prepared, "validation", 20):
@@ -47,9 +50,6 @@ def passes():
             for (name, _), mean in means.items():
                 mean.add(pixels, responses[name])
     yield "mine"
-    groups = [Group(layer, tuple(range(8)), "channel", "ks", PRESETS["ks"]) for layer in mined]
-    natural_means(network, normalised(Batches(prepared, "validation", 20), plain), groups)
-    yield "maximize"
 
 
 for name in passes():

@@ -60,13 +60,18 @@ class Batches:
         self.numbers = labels.loc[labels["split"] == split, "image"].to_numpy()
         self.batch_size = batch_size
         self.device = torch.device(device)
-        self.starts = range(workers.rank * batch_size, len(self.numbers), workers.size * batch_size)
+        self.workers = workers
+
+    @property
+    def _starts(self) -> range:
+        """The first row of each of this process's batches; worked out anew, for ``numbers`` may be reduced."""
+        return range(self.workers.rank * self.batch_size, len(self.numbers), self.workers.size * self.batch_size)
 
     def __len__(self) -> int:
-        return len(self.starts)
+        return len(self._starts)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        read = map(self._read, self.starts)
+        read = map(self._read, self._starts)
         for numbers, images in ahead(read) if self.device.type == "cuda" else read:
             yield numbers, pixels(images)
 
