@@ -233,9 +233,11 @@ def test_a_network_that_cannot_be_traced_is_read_by_hooks(monkeypatch):
 
     network = small_network()
     branching = Branching(OrderedDict(network.named_children()))
-    extraction = Extraction(branching, LAYERS, TOP, 1, compiled=True)
-    extraction.run(batches(some_images(), 4))
-    assert_same(extraction, extract(network, some_images(), 4))
+    monkeypatch.setattr(torch, "compile", None)
+    for module in (branching, network):  # and what works in place would spoil a response that was already made
+        extraction = Extraction(module, LAYERS, TOP, 1, compiled=True)
+        extraction.run(batches(some_images(), 4))
+        assert_same(extraction, extract(network, some_images(), 4))
 
 
 @pytest.mark.parametrize("cut", [1, 6])

@@ -1,5 +1,6 @@
 """Reads the responses of a network's layers while it runs, and leaves no trace of having done so."""
 
+import operator
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
@@ -101,7 +102,8 @@ def outputs_of(network: nn.Module, layers: Iterable[str]) -> nn.Module | None:
     batch at once. The weights are those of ``network``, not copies.
 
     Returns:
-        None where the network cannot be traced, or a layer is not exactly one call of a leaf of its graph.
+        None where the network cannot be traced, a layer is not exactly one call of a leaf of its graph, or something
+        works in place: it would change a response after it was made.
     """
     from torch import fx
 
@@ -113,13 +115,21 @@ def outputs_of(network: nn.Module, layers: Iterable[str]) -> nn.Module | None:
     calls = {
         layer: [node for node in graph.nodes if node.op == "call_module" and node.target == layer] for layer in wanted
     }
-    if any(len(nodes) != 1 for nodes in calls.values()):
+    if any(len(nodes) != 1 for nodes in calls.values()) or any(_in_place(network, node) for node in graph.nodes):
         return None
     output = next(node for node in graph.nodes if node.op == "output")
     output.args = (tuple(nodes[0] for nodes in calls.values()),)
     graph.eliminate_dead_code()
     traced.recompile()
     return traced.eval()
+
+
+def _in_place(network: nn.Module, node) -> bool:
+    if node.op == "call_module":
+        return getattr(network.get_submodule(node.target), "inplace", False)
+    if node.op == "call_function":  # a += b is operator.iadd
+        return node.kwargs.get("inplace", False) or node.target in (operator.iadd, operator.isub, operator.imul)
+    return node.op == "call_method" and node.target.endswith("_")
 
 
 def for_inference(network: nn.Module) -> nn.Module:
