@@ -61,9 +61,9 @@ class Scale(Section):
     """Processes on each machine, with a GPU each where there are GPUs."""
     nodes: Count
     """Machines."""
-    compile: Literal["auto"] | bool
+    compile: Literal["auto", True, False]
     """Compile networks (``torch.compile``); auto: on a GPU."""
-    resident: Literal["auto"] | bool
+    resident: Literal["auto", True, False]
     """Keep all training images in the GPU's memory; auto: where they fill at most half of what is free."""
 
 
