@@ -74,11 +74,12 @@ def test_a_lost_worker_ends_the_job_and_one_process_goes_on(tmp_path):
         "worker 2 of 2 was lost (SIGKILL, often for want of memory): run the same command again (a training goes on "
         "from its last epoch), or lower scale.devices"
     )
-    kept = torch.load(tmp_path / "fivecnn.pt", weights_only=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["0"]  # only the first writes
+    kept = torch.load(tmp_path / "0" / "fivecnn.pt", weights_only=True)
     epochs = len(kept["history"]) // 2
     assert epochs in (1, 2)  # the first worker may have saved before it noticed
     seen = []
-    resumed = trained("fivecnn", ALONE, tmp_path, seen.append)
+    resumed = trained("fivecnn", ALONE, tmp_path / "0", seen.append)
     assert [rows[0]["epoch"] for rows in seen] == list(range(epochs + 1, 4))
     whole = trained("fivecnn", ALONE)
     assert resumed["history"][-1]["loss"] == pytest.approx(whole["history"][-1]["loss"], rel=1e-6)

@@ -119,7 +119,7 @@ def main(job: str, folder: Path) -> None:
                 if rows[0]["epoch"] == 2 and workers.rank == 1:
                     os.kill(os.getpid(), signal.SIGKILL)
 
-            trained("fivecnn", workers, folder, die)
+            trained("fivecnn", workers, folder / str(workers.rank), die)
         elif job == "defect":
             if workers.rank == 1:
                 raise ValueError("seven is not prime")
