@@ -8,7 +8,7 @@ export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 
 .DEFAULT_GOAL := help
-.PHONY: help env repro test check experiments mlflow clean
+.PHONY: help env repro test check experiments bench-gpu gpu-study mlflow clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,16 @@ check: $(READY)  ## Check style and formatting (ruff)
 
 experiments: $(READY)  ## Compare experiments: accuracies side by side (dvc exp show, the main columns)
 	@dvc exp show --no-pager --drop '.*' --keep '(Experiment|model|dataset|profile|seed|.*top1)$$'
+
+bench-gpu: $(READY)  ## Training and extraction against the bare model on this machine's GPU
+	@python benchmarks/gpu.py
+
+gpu-study: $(READY)  ## The four large networks at 224 px on a GPU; keeps the results in docs/results/
+	@python -c 'import sys, torch; sys.exit(not torch.cuda.is_available())' || \
+	  { echo "error: no GPU is present: run this on a machine that has one" >&2; exit 1; }
+	@python benchmarks/gpu.py
+	@dvc exp run -S model=large -S profile=gpu
+	@python benchmarks/keep_results.py
 
 mlflow: $(READY)  ## Browse the runs on http://127.0.0.1:5000
 	@test -e mlflow.db || { echo "error: there are no runs yet: make repro first" >&2; exit 1; }

@@ -244,3 +244,16 @@ def test_the_generator_decides_everything(area):
     assert not torch.equal(augment(images, generator(6), area), first)
     one = generator(5)
     assert not torch.equal(augment(images, one, area), augment(images, one, area))
+
+
+@pytest.mark.parametrize("size", [None, 8])
+@pytest.mark.parametrize("area", [None, (0.2, 0.9)])
+def test_parts_of_a_batch_are_augmented_as_the_whole(area, size):
+    """As several processes share it: each draws for all images and takes its own."""
+    images = torch.rand(7, 3, 12, 12, generator=generator(7))
+    whole = augment(images, generator(8), area, size=size)
+    parts = [
+        augment(images[rows], generator(8), area, size=size, part=(7, rows)) for rows in (slice(0, 3), slice(3, 7))
+    ]
+    assert torch.equal(torch.cat(parts), whole)
+    assert whole.shape[2:] == (size or 12, size or 12)

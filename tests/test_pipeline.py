@@ -230,6 +230,72 @@ def test_an_experiment_with_one_network(study):
     study.run("dvc", "checkout", "-q")
 
 
+def test_a_queued_experiment_runs_by_itself(study):
+    """``dvc exp run --queue`` and ``dvc queue start``: as many experiments as one likes, in copies of their own."""
+    before = study.run("git", "rev-parse", "HEAD").stdout
+    study.run("dvc", "exp", "run", "--queue", "-n", "waiting", "-S", "profile=smoke", "-S", "model=digitcnn")
+    assert "Queued" in study.run("dvc", "queue", "status").stdout
+    study.run("dvc", "queue", "start")
+    try:
+        end = time.monotonic() + 120
+        status = ""
+        while not ("Success" in status or "Failed" in status) and time.monotonic() < end:
+            time.sleep(1)
+            status = study.run("dvc", "queue", "status").stdout
+        assert "Success" in status, (
+            f"{status}\n{study.run('dvc', 'queue', 'logs', 'waiting', code=None).stdout[-2000:]}"
+        )
+    finally:
+        study.run("dvc", "queue", "stop", "--kill", code=None)
+    shown = study.run("dvc", "exp", "show", "--csv").stdout.splitlines()
+    column = shown[0].split(",").index("digitcnn.top1")
+    (row,) = [line.split(",") for line in shown if "waiting" in line]
+    assert 0 <= float(row[column]) <= 1
+    # the workspace was left alone
+    assert study.run("git", "rev-parse", "HEAD").stdout == before
+    assert study.run("git", "status", "--porcelain").stdout == ""
+
+
+def test_two_processes_extract_the_same_bytes(study, copy):
+    """The stage starts its workers itself when ``scale.devices`` says so."""
+    params = copy / "params.yaml"
+    whole = params.read_text()
+    folder = copy / "data/activations/fivecnn"
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    try:
+        params.write_text(whole.replace("devices: 1", "devices: 2").replace("  batch_size: 100", "  batch_size: 3"))
+        call = ("env", "-C", str(copy), "PYTHONPATH=src", "python", "-m", "receptive.stages.extract", "fivecnn")
+        done = study.run(*call)
+        two = {path.name: path.read_bytes() for path in folder.iterdir()}
+        params.write_text(params.read_text().replace("devices: 2", "devices: 1"))
+        study.run(*call)
+        assert {path.name: path.read_bytes() for path in folder.iterdir()} == two
+        assert done.stdout.count("units of") == 1  # only the first process speaks
+    finally:
+        params.write_text(whole)
+        for name, content in before.items():
+            (folder / name).write_bytes(content)
+
+
+def test_an_error_in_two_processes_is_one_line(study, copy):
+    params = copy / "params.yaml"
+    whole = params.read_text()
+    try:
+        params.write_text(
+            whole.replace("devices: 1", "devices: 2").replace("learning_rate: 0.001", "learning_rate: 1.0e+30")
+        )
+        call = ("env", "-C", str(copy), "PYTHONPATH=src", "python", "-m", "receptive.stages.train", "fivecnn")
+        before = sorted((copy / "data/networks").rglob("*"))
+        done = study.run(*call, code=1)
+        assert "error: the" in done.stderr.splitlines()[-1]
+        assert "not finite" in done.stderr.splitlines()[-1]
+        assert done.stderr.count("error") == 1
+        assert "Traceback" not in done.stderr
+        assert sorted((copy / "data/networks").rglob("*")) == before
+    finally:
+        params.write_text(whole)
+
+
 def test_a_network_that_does_not_exist_is_refused(study):
     done = study.run("dvc", "exp", "run", "-S", "model=typo", code=None)
     assert done.returncode != 0

@@ -72,7 +72,9 @@ def augment(
     area: tuple[float, float] | None,
     aspect: tuple[float, float] = (3 / 4, 4 / 3),
     flip: bool = True,
+    *,
     size: int | None = None,
+    part: tuple[int, slice] | None = None,
 ) -> Tensor:
     """A random resized crop (none where ``area`` is None) and a mirror image with probability 1/2.
 
@@ -81,15 +83,18 @@ def augment(
     Args:
         size: side of what is seen, px, where the images have more around it: crops may reach all of them, without
             crops it is their centre view. None: that of the images.
+        part: (images of the whole batch, which of them ``pixels`` are), where several processes share a batch: each
+            draws for the whole, so that what they see together is what one process would see. None: all of it.
     """
-    images = len(pixels)
+    images, rows = part or (len(pixels), slice(None))
     mirrored = torch.rand(images, generator=generator) < 0.5 if flip else torch.zeros(images, dtype=torch.bool)
+    mirrored = mirrored[rows]
     if area is None:
         pixels = centre(pixels, size)
         if not flip:
             return pixels
         return torch.where(mirrored.to(pixels.device)[:, None, None, None], pixels.flip(3), pixels)
-    boxes = random_boxes(images, tuple(pixels.shape[2:]), area, aspect, generator)
+    boxes = random_boxes(images, tuple(pixels.shape[2:]), area, aspect, generator)[rows]
     return resized_crops(pixels, boxes, mirrored, size)
 
 

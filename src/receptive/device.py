@@ -1,5 +1,7 @@
 """Where the tensors are, and in which precision they are multiplied there."""
 
+from typing import Literal
+
 import torch
 
 from receptive.errors import ReceptiveError
@@ -26,3 +28,11 @@ def autocast(device: torch.device):
     """bfloat16 where a GPU computes it natively; elsewhere everything stays float32."""
     enabled = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=enabled)
+
+
+def wants_compiling(choice: Literal["auto"] | bool, device: torch.device) -> bool:
+    """Whether networks are compiled: as chosen; ``auto`` where the device is a GPU.
+
+    On a CPU compiling takes longer than a laptop's whole training gains by it.
+    """
+    return device.type == "cuda" if choice == "auto" else choice

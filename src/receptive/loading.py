@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 
 from receptive.datasets.prepared import Prepared
+from receptive.distributed import ALONE, Workers
+from receptive.feeding import ahead, to_device
 from receptive.networks.normalisation import Normalisation, pixels
 
 
@@ -81,6 +83,7 @@ class Batches:
         batch_size: images a batch; the last one may hold fewer.
         device: where the pixels go.
         first: how many images of the split, from its first on; None is all.
+        workers: where several processes share the pass, each takes every so-manieth batch; the batches are the same.
 
     Yields:
         The images' numbers (int64) and their pixels in [0, 1], image x channel x y x x.
@@ -93,21 +96,32 @@ class Batches:
         batch_size: int,
         device: torch.device | str = "cpu",
         first: int | None = None,
+        workers: Workers = ALONE,
     ):
         self.images = prepared.images
         labels = prepared.labels
         self.numbers = labels.loc[labels["split"] == split, "image"].to_numpy()[:first]
         self.batch_size = batch_size
-        self.device = device
+        self.device = torch.device(device)
+        self.workers = workers
+
+    @property
+    def _starts(self) -> range:
+        """The first row of each of this process's batches; worked out anew, for ``numbers`` may be reduced."""
+        return range(self.workers.rank * self.batch_size, len(self.numbers), self.workers.size * self.batch_size)
 
     def __len__(self) -> int:
-        return -(-len(self.numbers) // self.batch_size)
+        return len(self._starts)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        for start in range(0, len(self.numbers), self.batch_size):
-            numbers = self.numbers[start : start + self.batch_size]
-            images = torch.from_numpy(np.ascontiguousarray(self.images[numbers]))
-            yield torch.from_numpy(numbers.copy()), pixels(images.to(self.device))
+        read = map(self._read, self._starts)
+        for numbers, images in ahead(read) if self.device.type == "cuda" else read:
+            yield numbers, pixels(images)
+
+    def _read(self, start: int) -> tuple[Tensor, Tensor]:
+        numbers = self.numbers[start : start + self.batch_size]
+        images = torch.from_numpy(np.ascontiguousarray(self.images[numbers]))
+        return torch.from_numpy(numbers.copy()), to_device(images, self.device)
 
 
 def normalised(batches, normalisation: Normalisation) -> Iterator[tuple[Tensor, Tensor]]:

@@ -2,7 +2,8 @@
 
 Reads top to bottom: draw an order, take a batch of bytes, augment and normalise it on the device,
 step. Everything that an interrupted run needs to go on is in one checkpoint an epoch; on the CPU the
-resumed run ends with the same weights, to the byte.
+resumed run ends with the same weights, to the byte. Several processes share each batch and end with what
+one would, but for rounding (and for dropout, which each draws for its own part).
 """
 
 import copy
@@ -11,6 +12,7 @@ import os
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -18,7 +20,9 @@ from torch import nn
 
 from receptive.augmentation import augment, centre
 from receptive.device import autocast
+from receptive.distributed import ALONE, Workers
 from receptive.errors import ReceptiveError
+from receptive.feeding import Feed
 from receptive.loading import Split
 from receptive.networks.normalisation import Normalisation, pixels
 from receptive.recipe import Recipe
@@ -49,11 +53,16 @@ def learning_rate(recipe: Recipe, step: int, steps_per_epoch: int) -> float:
 
 
 @torch.no_grad()
-def evaluate(network: nn.Module, normalisation: Normalisation, split: Split, device: torch.device) -> dict:
-    """Mean cross-entropy (``loss``) and share of images whose class is the first (``top1``) or among the first five."""
+def evaluate(
+    network: nn.Module, normalisation: Normalisation, split: Split, device: torch.device, workers: Workers = ALONE
+) -> dict:
+    """Mean cross-entropy (``loss``) and share of images whose class is the first (``top1``) or among the first five.
+
+    Several processes take every so-manieth batch each, and all return the whole.
+    """
     network.eval()
     loss, top1, top5 = 0.0, 0, 0
-    for start in range(0, len(split.labels), _EVALUATION_BATCH):
+    for start in range(workers.rank * _EVALUATION_BATCH, len(split.labels), workers.size * _EVALUATION_BATCH):
         labels = split.labels[start : start + _EVALUATION_BATCH].to(device)
         with autocast(device):
             scores = network(normalisation(pixels(split.images[start : start + _EVALUATION_BATCH].to(device))))
@@ -63,6 +72,7 @@ def evaluate(network: nn.Module, normalisation: Normalisation, split: Split, dev
         top1 += int(best[:, 0].sum())
         top5 += int(best.sum())
     images = len(split.labels)
+    loss, top1, top5 = workers.sum(torch.tensor([loss, top1, top5], dtype=torch.float64)).tolist()
     return {"loss": loss / images, "top1": top1 / images, "top5": top5 / images}
 
 
@@ -101,11 +111,12 @@ def measured(
     validation: Split,
     chance: torch.Generator,
     device: torch.device,
+    workers: Workers = ALONE,
 ) -> list[dict]:
     """The history of weights that come from elsewhere: two rows as of ``train``, of epoch 0 and rate 0.
 
     The row of the training split is measured without augmentation or dropout, on as many training images, drawn at
-    random, as there are validation images.
+    random, as there are validation images. Several processes share the images, and all return the whole.
     """
     network.to(device, memory_format=torch.channels_last)
     normalisation.to(device)
@@ -114,7 +125,7 @@ def measured(
     rows = []
     for name, split in (("train", some), ("validation", validation)):
         began = time.perf_counter()
-        found = evaluate(network, normalisation, split, device)
+        found = evaluate(network, normalisation, split, device, workers)
         speed = len(split.labels) / (time.perf_counter() - began)
         rows.append({"epoch": 0, "split": name, **found, "lr": 0.0, "images_per_s": speed})
     return rows
@@ -131,6 +142,9 @@ def train(
     checkpoint: Path | None = None,
     on_epoch: Callable[[list[dict]], None] = lambda rows: None,
     progress: Callable[..., Iterable] = lambda steps, **_: steps,
+    workers: Workers = ALONE,
+    compiled: bool = False,
+    resident: Literal["auto"] | bool = "auto",
 ) -> list[dict]:
     """Trains ``network`` in place and returns its history, two rows an epoch.
 
@@ -143,6 +157,10 @@ def train(
         checkpoint: written atomically after every epoch; a run that finds one goes on from it.
         on_epoch: called with the two new rows.
         progress: wraps the steps of an epoch, called with ``desc`` and ``total``; a tqdm shows the loss.
+        workers: the processes that share each batch; only the first writes the checkpoint, all read it. Their number
+            may be another when a run goes on.
+        compiled: run the network through ``torch.compile``.
+        resident: as for ``Feed``.
 
     Raises:
         ReceptiveError: the loss is not finite, or there are fewer images than a batch holds.
@@ -152,47 +170,73 @@ def train(
         raise ReceptiveError(
             f"{len(training.labels)} training images do not fill one batch of {recipe.batch_size}: lower batch_size"
         )
+    if recipe.batch_size < workers.size:
+        raise ReceptiveError(
+            f"{workers.size} workers cannot share a batch of {recipe.batch_size} images: lower scale.devices"
+        )
     network.to(device, memory_format=torch.channels_last)
     normalisation.to(device)
     optimiser = _optimiser(network, recipe)
     order, chance = generator(seed, "order"), generator(seed, "augment")
     history: list[dict] = []
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+    with (
+        torch.random.fork_rng(devices=[device] if device.type == "cuda" else []),
+        workers.whole_batch_norms(network),
+    ):
         torch.manual_seed(named_seed(seed, "dropout"))
         if checkpoint is not None and checkpoint.exists():
             history = _restore(checkpoint, network, optimiser, order, chance, device)
+        feed = Feed(training, device, resident)
+        parallel, alone = workers.parallel(network, device), network
+        if compiled:
+            # each graph has one shape; the last batch of an evaluation may make one more
+            parallel, alone = (torch.compile(module, dynamic=False) for module in (parallel, network))
         for epoch in range(len(history) // 2 + 1, recipe.epochs + 1):
-            row = _epoch(network, normalisation, optimiser, training, recipe, epoch, order, chance, device, progress)
+            if workers.rank:  # the first worker's dropout goes on with its checkpoint, the others' begins anew
+                torch.manual_seed(named_seed(seed, "dropout", workers.rank, epoch))
+            row = _epoch(parallel, normalisation, optimiser, feed, recipe, epoch, order, chance, workers, progress)
             rows = [
                 {"epoch": epoch, "split": "train", **row},
                 {
                     "epoch": epoch,
                     "split": "validation",
-                    **_validation(network, normalisation, validation, device, epoch, row),
+                    **_validation(alone, normalisation, validation, device, epoch, row, workers),
                 },
             ]
             history += rows
             on_epoch(rows)
-            if checkpoint is not None:
+            if checkpoint is not None and workers.rank == 0:
                 _save(checkpoint, network, optimiser, order, chance, device, history)
     network.eval()
     return history
 
 
-def _epoch(network, normalisation, optimiser, training, recipe, epoch, order, chance, device, progress) -> dict:
+def _epoch(network, normalisation, optimiser, feed, recipe, epoch, order, chance, workers, progress) -> dict:
     network.train()
-    steps = len(training.labels) // recipe.batch_size
-    permutation = torch.randperm(len(training.labels), generator=order)
+    device = feed.device
+    steps = len(feed.labels) // recipe.batch_size
+    permutation = torch.randperm(len(feed.labels), generator=order)
+    # each process draws the chance of whole batches, and takes its own part of them
+    part = workers.part(recipe.batch_size)
+    share = (part.stop - part.start) / recipe.batch_size
+    batches = feed.batches(
+        permutation[step * recipe.batch_size : (step + 1) * recipe.batch_size][part] for step in range(steps)
+    )
     # loss, first right, right among five: on the device, so that no step waits for a number
     sums = torch.zeros(3, dtype=torch.float64, device=device if device.type != "mps" else "cpu")
     began = time.perf_counter()
     bar = progress(range(steps), desc=f"epoch {epoch}/{recipe.epochs}", total=steps)
-    for step in bar:
-        rows = permutation[step * recipe.batch_size : (step + 1) * recipe.batch_size]
-        labels = training.labels[rows].to(device)
-        images = pixels(training.images[rows].to(device, non_blocking=True))
+    for step, (images, labels) in zip(bar, batches, strict=True):
         area = tuple(recipe.crop_area) if recipe.crop_area else None
-        images = augment(images, chance, area, tuple(recipe.crop_aspect), recipe.flip, training.size)
+        images = augment(
+            pixels(images),
+            chance,
+            area,
+            tuple(recipe.crop_aspect),
+            recipe.flip,
+            size=feed.size,
+            part=(recipe.batch_size, part),
+        )
         images = normalisation(images).contiguous(memory_format=torch.channels_last)
         rate = learning_rate(recipe, (epoch - 1) * steps + step, steps)
         for group in optimiser.param_groups:
@@ -201,14 +245,15 @@ def _epoch(network, normalisation, optimiser, training, recipe, epoch, order, ch
             scores = network(images)
             loss = F.cross_entropy(scores, labels)
         optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        # gradients are averaged over processes; each counts by its images
+        (loss * (share * workers.size)).backward()
         if recipe.clip_norm is not None:
             nn.utils.clip_grad_norm_(network.parameters(), recipe.clip_norm)
         optimiser.step()
         best = scores.detach().topk(min(5, scores.shape[1]), dim=1).indices == labels[:, None]
-        sums += torch.stack([loss.detach().double(), best[:, 0].double().mean(), best.any(1).double().mean()])
+        sums += share * torch.stack([loss.detach().double(), best[:, 0].double().mean(), best.any(1).double().mean()])
         if step % _LOOK_EVERY == _LOOK_EVERY - 1 or step == steps - 1:
-            mean = (sums / (step + 1)).tolist()
+            mean = (workers.sum(sums) / (step + 1)).tolist()
             _check_finite(mean[0], f"the loss is not finite in epoch {epoch}, step {step + 1}", rate)
             if hasattr(bar, "set_postfix"):
                 speed = (step + 1) * recipe.batch_size / (time.perf_counter() - began)
@@ -217,9 +262,9 @@ def _epoch(network, normalisation, optimiser, training, recipe, epoch, order, ch
     return {"loss": mean[0], "top1": mean[1], "top5": mean[2], "lr": rate, "images_per_s": speed}
 
 
-def _validation(network, normalisation, validation, device, epoch, row) -> dict:
+def _validation(network, normalisation, validation, device, epoch, row, workers) -> dict:
     began = time.perf_counter()
-    measured = evaluate(network, normalisation, validation, device)
+    measured = evaluate(network, normalisation, validation, device, workers)
     # the last step's own loss was taken before that step
     _check_finite(measured["loss"], f"the validation loss is not finite after epoch {epoch}", row["lr"])
     return {

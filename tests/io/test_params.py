@@ -20,8 +20,9 @@ GROUPS = {
     "depth": ["alexcnn", "vggcnn"],
     **{f"torchvision_{name}": [f"torchvision-{name}"] for name in ("alexnet", "vgg16", "resnet34")},
     "pretrained": ["torchvision-resnet34", "torchvision-alexnet", "torchvision-vgg16"],
+    "large": ["resnet34", "plainnet34", "alexcnn", "vggcnn"],
 }
-PROFILES = ["laptop", "smoke", "paper"]
+PROFILES = ["laptop", "smoke", "paper", "gpu"]
 
 
 @pytest.fixture(scope="module")
@@ -294,6 +295,8 @@ CHANGES = [  # (parameter, value, what the line says of it)
     ("extract.top", 0, "extract.top: input should be greater than or equal to 1, not 0"),
     ("extract.hits_per_image", -1, "extract.hits_per_image: input should be greater than or equal to 0, not -1"),
     ("mine.largest_field", 0.0, "mine.largest_field: input should be greater than 0, not 0.0"),
+    ("scale.devices", 0, "scale.devices: input should be greater than or equal to 1, not 0"),
+    ("scale.compile", "yes", "scale.compile: input should be 'auto', True or False, not 'yes'"),
     ("data.five", ["a", "b", "c", "d"], "data.five: list should have at least 5 items"),
     # what does not fit together
     ("models", [], "models: list should have at least 1 item"),

@@ -214,3 +214,43 @@ def test_the_network_is_left_as_it_was():
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
     assert torch.is_grad_enabled()
     assert not any(tensor.requires_grad for tensor in state(extract(network, images, 4)).values())
+
+
+@pytest.mark.parametrize("hits_per_image", [1, 0])
+def test_one_graph_gives_what_hooks_give(monkeypatch, hits_per_image):
+    """With ``torch.compile`` standing aside: it may round otherwise, the graph that it is given may not."""
+    given = []
+    monkeypatch.setattr(torch, "compile", lambda module, **options: given.append(options) or module)
+    network = with_integers(small_network())
+    for module in network:
+        if isinstance(module, nn.ReLU):
+            module.inplace = False
+    compiled = Extraction(network, LAYERS, TOP, hits_per_image, compiled=True)
+    compiled.run(batches(some_images(), 4))
+    assert given == [{"dynamic": False}]
+    assert_same(compiled, extract(network, some_images(), 4, hits_per_image))
+
+
+def test_a_network_that_cannot_be_traced_is_read_by_hooks(monkeypatch):
+    class Branching(nn.Sequential):
+        def forward(self, x):
+            return super().forward(x) if x.sum() > -1e9 else x
+
+    network = small_network()
+    branching = Branching(OrderedDict(network.named_children()))
+    monkeypatch.setattr(torch, "compile", None)
+    for module in (branching, network):  # and what works in place would spoil a response that was already made
+        extraction = Extraction(module, LAYERS, TOP, 1, compiled=True)
+        extraction.run(batches(some_images(), 4))
+        assert_same(extraction, extract(network, some_images(), 4))
+
+
+@pytest.mark.parametrize("cut", [1, 6])
+def test_a_state_carries_everything(cut):
+    """As it travels between processes: only tensors by name."""
+    network, images = small_network(), some_images()
+    rows = np.arange(IMAGES)
+    first, second = extract(network, images, 4, order=rows[:cut]), extract(network, images, 4, order=rows[cut:])
+    first.merge_state({name: tensor.clone() for name, tensor in second.state().items()})
+    assert_same(first, extract(network, images, IMAGES))
+    assert Extraction(network, LAYERS, TOP, 1).state() == {}

@@ -96,6 +96,19 @@ class Extract(Section):
     batch_size: Count
 
 
+class Scale(Section):
+    """Section ``scale``: how the work is done, not what is computed; rounding apart, nothing depends on it."""
+
+    devices: Count
+    """Processes on each machine, with a GPU each where there are GPUs."""
+    nodes: Count
+    """Machines."""
+    compile: Literal["auto", True, False]
+    """Compile networks (``torch.compile``); auto: on a GPU."""
+    resident: Literal["auto", True, False]
+    """Keep all training images in the GPU's memory; auto: where they fill at most half of what is free."""
+
+
 class Mine(Section):
     """Section ``mine``."""
 
@@ -321,6 +334,7 @@ class Params(Section):
     device: Name
     weights: Name
     """What ``train.<network>.weights`` is for every network that sets no other."""
+    scale: Scale
     data: Data
     prepare: Prepare
     train: dict[Name, Recipe]

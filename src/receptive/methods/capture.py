@@ -1,6 +1,7 @@
 """Reads the responses of a network's layers while it runs, and leaves no trace of having done so."""
 
 import copy
+import operator
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -95,6 +96,41 @@ def responses_to(network: nn.Module, images: Tensor, layers: Iterable[str]) -> d
     with capture(network, layers, stop=True) as responses:
         network(images)
     return responses
+
+
+def outputs_of(network: nn.Module, layers: Iterable[str]) -> nn.Module | None:
+    """A module that returns the responses of ``layers`` in their order and computes nothing behind them.
+
+    Unlike hooks it is one graph, which ``torch.compile`` takes as a whole; it holds the maps of all layers of a
+    batch at once. The weights are those of ``network``, not copies.
+
+    Returns:
+        None where the network cannot be traced, a layer is not exactly one call of a leaf of its graph, or something
+        works in place: it would change a response after it was made.
+    """
+    try:
+        traced = fx.symbolic_trace(network)
+    except Exception:  # tracing fails in many ways; hooks do without it
+        return None
+    graph, wanted = traced.graph, list(layers)
+    calls = {
+        layer: [node for node in graph.nodes if node.op == "call_module" and node.target == layer] for layer in wanted
+    }
+    if any(len(nodes) != 1 for nodes in calls.values()) or any(_in_place(network, node) for node in graph.nodes):
+        return None
+    output = next(node for node in graph.nodes if node.op == "output")
+    output.args = (tuple(nodes[0] for nodes in calls.values()),)
+    graph.eliminate_dead_code()
+    traced.recompile()
+    return traced.eval()
+
+
+def _in_place(network: nn.Module, node) -> bool:
+    if node.op == "call_module":
+        return getattr(network.get_submodule(node.target), "inplace", False)
+    if node.op == "call_function":  # a += b is operator.iadd
+        return node.kwargs.get("inplace", False) or node.target in (operator.iadd, operator.isub, operator.imul)
+    return node.op == "call_method" and node.target.endswith("_")
 
 
 def for_inference(network: nn.Module) -> nn.Module:

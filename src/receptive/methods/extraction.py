@@ -1,14 +1,18 @@
 """One pass over a set of images that gathers, for every layer at once, statistics and top responses."""
 
 from collections.abc import Iterable
+from dataclasses import fields
 
 import torch
 from torch import Tensor, nn
 
-from receptive.methods.capture import capture
+from receptive.methods.capture import capture, outputs_of
 from receptive.methods.preferred_stimuli import TopResponses
 from receptive.methods.unit_statistics import UnitStatistics
-from receptive.methods.zero_fractions import ZeroFractions
+from receptive.methods.zero_fractions import ZeroFractions, counts_state, merge_counts
+
+_STATISTICS = tuple(field.name for field in fields(UnitStatistics))
+_TOP = ("value", "image", "position")
 
 
 class Extraction:
@@ -21,11 +25,17 @@ class Extraction:
         network: in evaluation mode, on the device where it is to run.
         layers: name to number of units.
         top, hits_per_image: as for ``TopResponses``.
+        compiled: run the network through ``torch.compile``, where it can be traced; memory then holds the maps of all
+            layers of one batch.
     """
 
-    def __init__(self, network: nn.Module, layers: dict[str, int], top: int, hits_per_image: int):
+    def __init__(
+        self, network: nn.Module, layers: dict[str, int], top: int, hits_per_image: int, compiled: bool = False
+    ):
         device = next(network.parameters()).device
         self.network = network
+        traced = outputs_of(network, layers) if compiled else None
+        self._compiled = torch.compile(traced, dynamic=False) if traced else None
         self.statistics = {name: UnitStatistics() for name in layers}
         self.top = {name: TopResponses(units, top, hits_per_image, device) for name, units in layers.items()}
         self.zeros = {name: ZeroFractions() for name in layers}
@@ -47,10 +57,42 @@ class Extraction:
             self.top[layer].add(flat, largest, numbers)
             self.zeros[layer].add(numbers, flat)
 
+        if self._compiled:
+            for batch, images in batches:
+                numbers = batch.to(images.device)
+                responses = self._compiled(images.contiguous(memory_format=torch.channels_last))
+                for layer, response in zip(self.statistics, responses, strict=True):
+                    read(layer, response)
+            return
         with capture(self.network, self.statistics, read, stop=True):
             for batch, images in batches:
                 numbers = batch.to(images.device)
                 self.network(images.contiguous(memory_format=torch.channels_last))
+
+    def state(self) -> dict[str, Tensor]:
+        """Everything that the passes so far have gathered, as tensors by name; empty before the first image."""
+        if not any(statistics.images for statistics in self.statistics.values()):
+            return {}
+        return {
+            f"{layer}/{name}": torch.as_tensor(getattr(part, name))
+            for parts, names in ((self.statistics, _STATISTICS), (self.top, _TOP))
+            for layer, part in parts.items()
+            for name in names
+        } | counts_state(self.zeros)
+
+    def merge_state(self, state: dict[str, Tensor]) -> None:
+        """Takes in the ``state`` of another pass over other images, which another process may have made."""
+        for layer, own in self.top.items():
+            device = own.value.device
+            other = TopResponses(own.units, own.top, own.hits_per_image, device)
+            for name in _TOP:
+                setattr(other, name, state[f"{layer}/{name}"].to(device))
+            own.merge(other)
+            values = {name: state[f"{layer}/{name}"] for name in _STATISTICS}
+            counts = {name: int(values.pop(name)) for name in ("images", "positions")}
+            gathered = UnitStatistics(**counts, **{name: value.to(device) for name, value in values.items()})
+            self.statistics[layer].merge(gathered)
+        merge_counts(self.zeros, state)
 
     def merge(self, other: "Extraction") -> None:
         """Takes in what another pass over other images has gathered."""

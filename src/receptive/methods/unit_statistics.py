@@ -1,8 +1,8 @@
 """What every unit of every layer does over a whole set of images, gathered in one pass.
 
-All sums are counts or float64, so the result does not depend on the batch size or on the order of the
-images (means to float64's last digits, everything else exactly). Memory does not grow with the
-number of images.
+All sums are counts, or float64 with what its rounding left out kept beside it, so the result does not depend on
+the order of the batches or on which process saw them (nor on the batch size, but for the network's own rounding).
+Memory does not grow with the number of images.
 """
 
 from dataclasses import dataclass, field
@@ -78,14 +78,15 @@ class UnitStatistics:
 
     Attributes:
         images, positions: number of images seen, and of positions of the map (1 where the layer has none).
-        total, zeros, positive_images, maximum, histogram: per unit: sum of the responses, number of responses
-            that are exactly zero, number of images with a positive response anywhere, greatest response, and
-            counts by bin (unit x bin).
+        total, rest, zeros, positive_images, maximum, histogram: per unit: sum of the responses, what rounding took
+            from it (the sum is ``total + rest``), number of responses that are exactly zero, number of images with a
+            positive response anywhere, greatest response, and counts by bin (unit x bin).
     """
 
     images: int = 0
     positions: int = 0
     total: Tensor | None = field(default=None, repr=False)
+    rest: Tensor | None = field(default=None, repr=False)
     zeros: Tensor | None = field(default=None, repr=False)
     positive_images: Tensor | None = field(default=None, repr=False)
     maximum: Tensor | None = field(default=None, repr=False)
@@ -103,12 +104,13 @@ class UnitStatistics:
             device = responses.device
             self.positions = positions
             self.total = torch.zeros(units, dtype=torch.float64, device=device)
+            self.rest = torch.zeros(units, dtype=torch.float64, device=device)
             self.zeros = torch.zeros(units, dtype=torch.int64, device=device)
             self.positive_images = torch.zeros(units, dtype=torch.int64, device=device)
             self.maximum = torch.full((units,), -torch.inf, device=device)
             self.histogram = torch.zeros(units, bins(), dtype=torch.int64, device=device)
         self.images += images
-        self.total += responses.sum(2, dtype=torch.float64).sum(0)
+        self._plus(responses.sum(2, dtype=torch.float64).sum(0))
         self.positive_images += (largest > 0).sum(0)
         self.maximum = torch.maximum(self.maximum, largest.amax(0))
         first = torch.arange(units, device=responses.device)[None, :, None] * bins()
@@ -125,9 +127,18 @@ class UnitStatistics:
             self.__dict__.update({k: v.clone() if isinstance(v, Tensor) else v for k, v in other.__dict__.items()})
             return
         self.images += other.images
-        for name in ("total", "zeros", "positive_images", "histogram"):
+        self._plus(other.total)
+        self.rest = self.rest + other.rest
+        for name in ("zeros", "positive_images", "histogram"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.maximum = torch.maximum(self.maximum, other.maximum)
+
+    def _plus(self, numbers: Tensor) -> None:
+        """Adds to ``total``, and to ``rest`` what the sum's rounding loses (Knuth's two-sum, exact)."""
+        total = self.total + numbers
+        taken = total - self.total
+        self.rest = self.rest + ((self.total - (total - taken)) + (numbers - taken))
+        self.total = total
 
     def columns(self) -> dict[str, np.ndarray]:
         """``images, positions, mean, max, zero_fraction, positive_images`` by unit."""
@@ -137,7 +148,7 @@ class UnitStatistics:
             "unit": np.arange(units),
             "images": np.full(units, self.images),
             "positions": np.full(units, self.positions),
-            "mean": (self.total / count).float().cpu().numpy(),
+            "mean": ((self.total + self.rest) / count).float().cpu().numpy(),
             "max": self.maximum.cpu().numpy(),
             "zero_fraction": (self.zeros.double() / count).cpu().numpy(),
             "positive_images": self.positive_images.cpu().numpy(),

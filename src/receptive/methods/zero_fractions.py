@@ -48,9 +48,41 @@ class ZeroFractions:
         """The images' numbers in rising order, int64, and the share of zeros of each, float64 in [0, 1]."""
         if not self._numbers:
             return np.zeros(0, np.int64), np.zeros(0)
-        numbers, zeros = torch.cat(self._numbers).numpy(), torch.cat(self._zeros).numpy()
-        order = np.argsort(numbers)
-        return numbers[order], zeros[order] / self.responses
+        state = self.state()
+        return state["numbers"].numpy(), state["counts"].numpy() / self.responses
+
+    def state(self) -> dict[str, Tensor]:
+        """Everything counted so far, as tensors by name (``responses``, ``numbers``, ``counts``), images in order."""
+        numbers, zeros = (
+            torch.cat(parts) if parts else torch.zeros(0, dtype=torch.int64) for parts in (self._numbers, self._zeros)
+        )
+        order = numbers.argsort()
+        return {"responses": torch.tensor(self.responses), "numbers": numbers[order], "counts": zeros[order]}
+
+    def merge_state(self, state: dict[str, Tensor]) -> None:
+        """Takes in the ``state`` of another pass over other images."""
+        other = ZeroFractions()
+        other.responses = int(state["responses"])
+        other._numbers, other._zeros = [state["numbers"]], [state["counts"]]
+        self.merge(other)
+
+
+def counts_state(counts: dict[str, ZeroFractions]) -> dict[str, Tensor]:
+    """The state of the counts of all layers, as it travels between processes; empty before the first image."""
+    if not any(counted.responses for counted in counts.values()):
+        return {}
+    return {
+        f"{layer}/zero_fractions/{name}": tensor
+        for layer, counted in counts.items()
+        for name, tensor in counted.state().items()
+    }
+
+
+def merge_counts(counts: dict[str, ZeroFractions], state: dict[str, Tensor]) -> None:
+    """Takes in the ``counts_state`` of another pass over other images."""
+    for layer, counted in counts.items():
+        names = ("responses", "numbers", "counts")
+        counted.merge_state({name: state[f"{layer}/zero_fractions/{name}"] for name in names})
 
 
 @torch.no_grad()

@@ -12,6 +12,9 @@ from collections.abc import Callable
 # Two pools of threads that wait actively for each other stall; this makes timings steady.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+# One of several processes that receptive.distributed has started: the one that started them speaks for all.
+_LAUNCHED = "RECEPTIVE_FAILURES" in os.environ
+
 
 def run(main: Callable, args: list[str] | None = None) -> None:
     """Runs a stage's ``main`` as a command: arguments by Typer, errors in one line, the exit code right.
@@ -34,20 +37,37 @@ def run(main: Callable, args: list[str] | None = None) -> None:
     try:
         app(args, standalone_mode=True)
     except SystemExit as end:
-        if end.code in (0, None):
+        if end.code in (0, None) and not _LAUNCHED:
             tracking.record(stage, args[0] if args else "", time.perf_counter() - began)
         raise
     except ReceptiveError as error:
         _fail(str(error))
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+        if not _LAUNCHED:
+            print("interrupted", file=sys.stderr)
         sys.exit(130)
     except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
-        _fail(f"no space left on the disk ({error.filename or 'unknown file'}): free some and run again")
+        if error.errno == errno.ENOSPC:
+            _fail(f"no space left on the disk ({error.filename or 'unknown file'}): free some and run again")
+        _end_worker(error)
+        raise
+    except Exception as error:
+        _end_worker(error)
+        raise
+
+
+def _end_worker(error: Exception) -> None:
+    """In one of several processes, ends it; its launcher tells the cause, once for all."""
+    if _LAUNCHED:
+        from receptive.distributed import tell_launcher
+
+        tell_launcher(error)
+        os._exit(1)  # at once: threads that wait for a lost process would hold up the exit
 
 
 def _fail(line: str) -> None:
+    from receptive.errors import ReceptiveError
+
+    _end_worker(ReceptiveError(line))
     print(f"error: {' '.join(line.split())}", file=sys.stderr)
     sys.exit(1)

@@ -1,10 +1,14 @@
 """Train a network by its recipe, or take weights that are given; an interrupted training goes on where it stopped."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from receptive.stages import run
+
+if TYPE_CHECKING:
+    from receptive.distributed import Workers
+    from receptive.io.params import Params
 
 
 def main(network: Annotated[str, typer.Argument(help="Name of the network.")]) -> None:
@@ -12,14 +16,25 @@ def main(network: Annotated[str, typer.Argument(help="Name of the network.")]) -
     from receptive.io.params import load_params
 
     params = load_params()
-    recipe = params.recipe(network)
+    params.recipe(network)
 
+    from receptive import distributed
+
+    if distributed.launch(params.scale, params.device, "receptive.stages.train", network):
+        return
+    with distributed.working() as workers:
+        train(params, network, workers)
+
+
+def train(params: "Params", network: str, workers: "Workers") -> None:
+    """One process's share of every batch; the first writes."""
+    import contextlib
     import shutil
 
     from tqdm import tqdm
 
     from receptive import networks, training
-    from receptive.device import pick_device
+    from receptive.device import pick_device, wants_compiling
     from receptive.io import artifacts, tracking
     from receptive.loading import read_split
     from receptive.networks import weights
@@ -28,9 +43,10 @@ def main(network: Annotated[str, typer.Argument(help="Name of the network.")]) -
     from receptive.networks.sites import layers
     from receptive.seeds import generator, named_seed
 
+    recipe = params.recipe(network)
     prepared = artifacts.read_images(params, network)
     size, channels = prepared.images.shape[1], prepared.images.shape[3]
-    device = pick_device(params.device)
+    device = workers.device(pick_device(params.device))
     net = networks.build(network, len(prepared.classes), size, channels, **recipe.options())
     initialise(net, generator(params.seed, "weights", network), recipe.first_scale)
     if networks.in_library(network):
@@ -40,16 +56,18 @@ def main(network: Annotated[str, typer.Argument(help="Name of the network.")]) -
     )
     origin, state = {"from": "ours"}, None
     if recipe.weights == "pretrained":
-        origin, state, normalisation = pretrained_weights(network, recipe, prepared.classes, size, channels)
+        with workers.first_before_others():  # what it fetches lies in the makers' cache for the others
+            origin, state, normalisation = pretrained_weights(network, recipe, prepared.classes, size, channels)
     elif recipe.weights != "ours":
         state, digest = artifacts.read_state(recipe.weights)
         origin = {"from": "file", "sha256": digest}
     if state is not None:
         state = weights.fitted(net, state, f"the weights of train.{networks.base_name(network)}.weights")
     split = read_split(prepared, "train", surround=recipe.crop_area is not None and state is None)
-    untrained = training.before_training(
-        net, normalisation, split, recipe.batch_size, generator(params.seed, "before training", network)
-    )
+    if workers.rank == 0:
+        untrained = training.before_training(
+            net, normalisation, split, recipe.batch_size, generator(params.seed, "before training", network)
+        )
     dataset = params.dataset_of(network)
     scratch = artifacts.scratch(
         f"train-{network}",
@@ -57,17 +75,18 @@ def main(network: Annotated[str, typer.Argument(help="Name of the network.")]) -
         str(params.classes_of(network)),
         artifacts.prepared_digest(dataset),
         str(params.seed),
-        str(device),
+        device.type,  # and not how many: what a lost worker leaves, fewer may finish
     )
     validation = read_split(prepared, "validation")
     if state is not None:
         net.load_state_dict(state)
         chance = generator(params.seed, "measured", network)
-        history = training.measured(net, normalisation, split, validation, chance, device)
+        history = training.measured(net, normalisation, split, validation, chance, device, workers)
     else:
-        if (scratch / "checkpoint.pt").exists():
+        if (scratch / "checkpoint.pt").exists() and workers.rank == 0:
             print(f"going on from the checkpoint in {scratch}")
-        with tracking.live_training(network, params) as on_epoch:
+        live = tracking.live_training(network, params) if workers.rank == 0 else contextlib.nullcontext(_silent)
+        with live as on_epoch:
             history = training.train(
                 net,
                 normalisation,
@@ -78,8 +97,15 @@ def main(network: Annotated[str, typer.Argument(help="Name of the network.")]) -
                 device,
                 checkpoint=scratch / "checkpoint.pt",
                 on_epoch=on_epoch,
-                progress=lambda steps, **kwargs: tqdm(steps, **kwargs, unit="step", dynamic_ncols=True),
+                progress=lambda steps, **kwargs: tqdm(
+                    steps, **kwargs, unit="step", dynamic_ncols=True, disable=workers.rank > 0
+                ),
+                workers=workers,
+                compiled=wants_compiling(params.scale.compile, device),
+                resident=params.scale.resident,
             )
+    if workers.rank:
+        return
     last = {row["split"]: row for row in history[-2:]}
     metrics = {split: {name: last[split][name] for name in ("loss", "top1", "top5")} for split in last}
     metrics["parameters"] = sum(p.numel() for p in net.parameters())
@@ -121,6 +147,10 @@ def pretrained_weights(network: str, recipe, classes, size: int, channels: int) 
     heads = weights.head_names(network, size, channels, recipe.options())
     state = weights.select_rows(found.state, heads, rows)
     return {"from": found.origin, "scores": rows}, state, Normalisation.of_channels(found.mean, found.std)
+
+
+def _silent(rows: list[dict]) -> None:
+    """Only the first worker tells of its epochs."""
 
 
 if __name__ == "__main__":

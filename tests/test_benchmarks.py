@@ -1,0 +1,98 @@
+"""The benchmark's mechanics on the CPU; what it measures there says nothing of a GPU."""
+
+import importlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from receptive.errors import ReceptiveError
+from receptive.io.params import compose
+
+PROJECT = Path(__file__).parents[1]
+
+
+def script(monkeypatch, name: str):
+    monkeypatch.syspath_prepend(str(PROJECT / "benchmarks"))
+    return importlib.import_module(name)
+
+
+def bench(*arguments: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, str(PROJECT / "benchmarks/gpu.py"), *arguments],
+        env=os.environ | {"PYTHONPATH": str(PROJECT / "src"), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_without_a_gpu_it_says_so_in_one_line_and_ends_well(tmp_path):
+    done = bench("--out", str(tmp_path / "bench.json"))
+    assert done.stdout.startswith("no GPU is present")
+    assert done.stdout.count("\n") == 1
+    assert done.stderr == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_on_a_cpu_its_mechanics_run(tmp_path):
+    out = tmp_path / "bench.json"
+    done = bench("--device", "cpu", "--quick", "--out", str(out))
+    found = json.loads(out.read_text())
+    assert found["hardware"]["name"].startswith("CPU")
+    (rows,) = found["networks"].values()
+    assert set(rows) == {"training", "extraction"}
+    for what, row in rows.items():
+        assert row["share"] == pytest.approx(row["images_per_s"] / row["bare_images_per_s"])
+        assert row["peak_memory_gb"] > 0.05
+        assert f"resnet34 {what}: {row['images_per_s']:.0f} images/s" in done.stdout
+    # the loop's own overhead: loose, for a machine that others use at the same time
+    assert 0.4 < rows["training"]["share"] < 2.5
+
+
+def test_operations_are_those_of_vgg16_by_hand(monkeypatch):
+    """Two for each weight and position (Simonyan & Zisserman 2014, configuration D); backward twice forward, but for
+    the first layer, whose input needs no gradient."""
+    count = script(monkeypatch, "flops").count("vggcnn", 224, 1000)
+    convolutions = [(3, 64, 224), (64, 64, 224), (64, 128, 112), (128, 128, 112), (128, 256, 56)]
+    convolutions += [(256, 256, 56)] * 2 + [(256, 512, 28)] + [(512, 512, 28)] * 2 + [(512, 512, 14)] * 3
+    each = [2 * 9 * a * b * side**2 for a, b, side in convolutions]
+    full = 2 * (7 * 7 * 512 * 4096 + 4096 * 4096 + 4096 * 1000)
+    assert count["forward"] == sum(each) + full
+    assert count["step"] == 3 * (sum(each) + full) - each[0]
+    assert count["parameters"] == 138_357_544  # as published
+
+
+def test_results_are_kept_as_they_are(tmp_path, monkeypatch):
+    kept = script(monkeypatch, "keep_results")
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(PROJECT / "conf", "conf")
+    compose(Path(), ("model=digitcnn",))
+    with pytest.raises(ReceptiveError, match="holds no report of the networks"):
+        kept.keep(Path("docs/results"))
+    for folder in ("tables", "figures"):
+        (tmp_path / "reports" / folder).mkdir(parents=True)
+    Path("reports/metrics.json").write_text('{"digitcnn": {"top1": 0.5}}')
+    Path("reports/tables/accuracy.csv").write_text("a,b")
+    Path("reports/figures/training_curves.png").write_bytes(b"png")
+    Path("reports/figures/sheet_1.png").write_bytes(b"not one of the few")
+    folder = kept.keep(Path("docs/results"))
+    (folder / "bench.json").write_text("{}")
+    assert kept.keep(Path("docs/results")) == folder  # again: the bench stays
+    found = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+    assert found == [
+        *("bench.json", "figures/training_curves.png", "metrics.json", "params.yaml"),
+        *("tables/accuracy.csv", "versions.json"),
+    ]
+    versions = json.loads((folder / "versions.json").read_text())
+    assert versions["hardware"]["torch"] == torch.__version__
+    assert versions["models"] == ["digitcnn"]
+    Path("reports/metrics.json").write_text('{"resnet34": {"top1": 0.5}}')
+    with pytest.raises(ReceptiveError, match="holds no report of the networks"):
+        kept.keep(Path("docs/results"))
