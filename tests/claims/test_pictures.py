@@ -51,7 +51,7 @@ def smooth(rng, units, size):
     return 0.1 * np.repeat(np.array(waves)[..., None], 3, -1)
 
 
-def plant(monkeypatch, agrees=True, top_loses_detail=True, statuses=None, boxes=None, units=8):
+def plant(monkeypatch, agrees=True, top_loses_detail=True, statuses=None, boxes=None, units=8, mined=("low", "high")):
     """Two layers of 12 and 16 px: mean stimuli (over a baseline of 0.5), and maximised images on a grey start."""
     rng = np.random.default_rng(1)
     rows, images, stimuli = [], {}, {}
@@ -76,6 +76,7 @@ def plant(monkeypatch, agrees=True, top_loses_detail=True, statuses=None, boxes=
     layers = [SimpleNamespace(name=name, alias=name, depth=depth) for depth, name in enumerate(("low", "high"))]
     monkeypatch.setattr(artifacts, "read_layers", lambda network: layers)
     monkeypatch.setattr(artifacts, "read_maximization", lambda network: (pd.DataFrame(rows), images))
+    monkeypatch.setattr(artifacts, "is_mined", lambda network, layer: layer in mined)
     monkeypatch.setattr(artifacts, "read_stimuli", lambda network, layer: stimuli[layer])
     monkeypatch.setattr(artifacts, "read_images", lambda params, network: natural())
 
@@ -99,6 +100,13 @@ def test_stimuli_that_agree_below_and_lose_detail_above(monkeypatch):
     assert broad.value > 0.3
     assert overall(rows) == "supported"
     assert agreement.figure(planted, rows).get_size_inches()[0] > 5
+
+
+def test_a_layer_that_was_not_mined_is_left_out(monkeypatch):
+    plant(monkeypatch, mined=("low",))
+    found = by_name(agreement.measure(study(["resnet34"])))
+    assert found["resnet34", "agreement, low"].decides
+    assert ("resnet34", "agreement, high") not in found
 
 
 def test_other_units_images_are_no_agreement(monkeypatch):

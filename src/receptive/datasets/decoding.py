@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import islice
@@ -19,10 +18,12 @@ from typing import Protocol
 import numpy as np
 from PIL import Image, ImageOps
 
-from receptive.errors import ReceptiveError
+from receptive.processes import in_processes
 
 BLOCK_IMAGES = 64
 """Images that a process decodes at a time and that an interruption may cost: 12 MB at 256 px."""
+
+_KILLED = "a process that decodes images was killed (memory?): run again, it goes on where it stopped"
 
 
 class Store(Protocol):
@@ -102,8 +103,8 @@ def decode(
             _advance(bar, len(block))
         else:
             missing.append((first, digest, block))
-    workers = min(workers or _cores(), len(missing))
-    for first, digest, problems, images in _in_processes(partial(_decode_block, root, side, store), missing, workers):
+    work = partial(_decode_block, root, side, store)
+    for first, digest, problems, images in in_processes(work, missing, _KILLED, workers):
         store.finish(first, digest, problems)
         _advance(bar, images)
     _advance(bar, 1)  # past the end: the bar closes
@@ -112,37 +113,6 @@ def decode(
 def _advance(bar: Iterator[int], images: int) -> None:
     for _ in islice(bar, images):
         pass
-
-
-def _in_processes(work: Callable, items: list, workers: int) -> Iterator:
-    if workers <= 1:
-        yield from map(work, items)
-        return
-    # Fresh processes: a fork of one with threads (the bar's, a library's) may hang. An executor, not a pool:
-    # a pool waits for ever for a process that was killed.
-    from concurrent.futures import ProcessPoolExecutor, as_completed
-    from concurrent.futures.process import BrokenProcessPool
-    from multiprocessing import get_context
-
-    executor = ProcessPoolExecutor(workers, get_context("spawn"), _leave_interrupts_to_the_parent)
-    try:
-        for done in as_completed([executor.submit(work, item) for item in items]):
-            yield done.result()
-    except BrokenProcessPool:
-        raise ReceptiveError(
-            "a process that decodes images was killed (memory?): run again, it goes on where it stopped"
-        ) from None
-    finally:
-        executor.shutdown(cancel_futures=True)
-
-
-def _leave_interrupts_to_the_parent() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-def _cores() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _decode_block(root: Path, side: int, store: Store, item: tuple[int, str, Sequence[str]]) -> tuple:

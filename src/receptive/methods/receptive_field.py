@@ -219,7 +219,18 @@ def receptive_fields(network: nn.Module, image_size: int | tuple[int, int], chan
             the node and the operation.
     """
     height, width = (image_size, image_size) if isinstance(image_size, int) else image_size
-    weightless = _weightless_copy(network)
+    try:
+        # No images at all: every operation gives its shape and computes nothing.
+        return _walk(network, torch.empty(0, channels, int(height), int(width)))
+    except ReceptiveError:
+        # A view of nothing has no shape, for one. Torch's shape functions take one image and tell the true cause;
+        # they come second because they import torch's compiler: a second for every stage.
+        return _walk(network, torch.empty(1, channels, int(height), int(width), device="meta"))
+
+
+def _walk(network: nn.Module, images: Tensor) -> "dict[str, NodeField]":
+    """The nodes of a network that is given these images, which hold no values."""
+    weightless = _weightless_copy(network, images.device)
     try:
         graph = weightless.graph if _is_traced(weightless) else _Tracer().trace(weightless)
         traced = fx.GraphModule(weightless, graph)
@@ -229,8 +240,8 @@ def receptive_fields(network: nn.Module, image_size: int | tuple[int, int], chan
             "pass that does not depend on the values of the image: remove such branches or loops"
         ) from error
     dtype = next((p.dtype for p in weightless.parameters() if p.is_floating_point()), torch.float32)
-    walk = _Walk(traced, (int(height), int(width)))
-    walk.run(torch.empty(1, channels, int(height), int(width), dtype=dtype, device="meta"))
+    walk = _Walk(traced, (images.shape[-2], images.shape[-1]))
+    walk.run(images.to(dtype))
     return walk.nodes
 
 
@@ -656,18 +667,23 @@ def _first_line(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
 
 
-def _weightless_copy(network: nn.Module) -> nn.Module:
+def _weightless_copy(network: nn.Module, device: torch.device) -> nn.Module:
     """A copy in evaluation mode, without hooks and with weights that have a shape but no values."""
     # The memo tells deepcopy what stands for the weights and hooks, so that neither is ever copied.
     memo: dict[int, Any] = {}
     for module in network.modules():
         for name, value in (*vars(module).items(), *module._parameters.items(), *module._buffers.items()):
             if isinstance(value, nn.Parameter):
-                memo[id(value)] = nn.Parameter(torch.empty_like(value, device="meta"), requires_grad=False)
+                memo[id(value)] = nn.Parameter(_shape_of(value, device), requires_grad=False)
             elif isinstance(value, Tensor):
-                memo[id(value)] = torch.empty_like(value, device="meta", requires_grad=False)
+                memo[id(value)] = _shape_of(value, device)
             elif "_hooks" in name and isinstance(value, dict):
                 memo[id(value)] = type(value)()
     # The walk meets modules through their parent, so a bare layer gets one.
     network = nn.Sequential(network) if isinstance(network, _LEAVES) else network
     return copy.deepcopy(network, memo).eval()
+
+
+def _shape_of(weight: Tensor, device: torch.device) -> Tensor:
+    """A tensor of the same shape and type whose elements share one place in memory."""
+    return torch.zeros((), dtype=weight.dtype, device=device).expand(weight.shape)
