@@ -21,7 +21,7 @@ from oracles import (
 from torch import nn
 
 from receptive.errors import ReceptiveError
-from receptive.methods.receptive_field import Axis, Field, receptive_fields, response_sites
+from receptive.methods.receptive_field import Axis, Field, _walk, receptive_fields, response_sites
 from receptive.networks import build
 from receptive.networks.torchvision_loader import import_torchvision
 
@@ -253,6 +253,20 @@ def test_box_within_the_image_is_what_every_position_sees(case):
     for name, boxes in measured.items():
         if nodes[name].map_size:
             np.testing.assert_array_equal(within_image(nodes[name]), boxes, err_msg=name)
+
+
+@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")
+@pytest.mark.parametrize("case", DENSE)
+def test_no_images_and_no_values_give_the_same_nodes(case):
+    """Shapes are read off an empty batch where that works; torch's own shape functions are the other way."""
+    (height, width), network = DENSE[case]
+    shapes = _walk(network, torch.empty(1, 1, height, width, device="meta"))
+    assert receptive_fields(network, (height, width), channels=1) == shapes
+    if case == "functional":  # it reshapes to -1, which nothing has
+        with pytest.raises(ReceptiveError, match="reshape"):
+            _walk(network, torch.empty(0, 1, height, width))
+    else:
+        assert _walk(network, torch.empty(0, 1, height, width)) == shapes
 
 
 @pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")
