@@ -38,7 +38,7 @@ check: $(READY)  ## Check style and formatting (ruff)
 	@ruff check . && ruff format --check .
 
 experiments: $(READY)  ## Compare experiments: accuracies side by side (dvc exp show, the main columns)
-	@dvc exp show --no-pager --drop '.*' --keep '(Experiment|model|dataset|profile|seed|.*top1)$$'
+	@COLUMNS=200 dvc exp show --drop '.*' --keep '(Experiment|model|dataset|profile|.*top1)$$'
 
 bench-gpu: $(READY)  ## Training and extraction against the bare model on this machine's GPU
 	@python benchmarks/gpu.py

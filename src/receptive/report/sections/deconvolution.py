@@ -103,16 +103,18 @@ def _table(energy: pd.DataFrame, write: Writer):
 
 
 def _sheets(params: Params, network: str, layers: list[Layer], write: Writer) -> list[Picture]:
-    """A sheet each of some layers, spread evenly over depth; the arrays of the others lie in data/.
+    """A sheet each of every layer of YU's two networks; of the others' some, spread evenly over depth.
 
-    Not of the first layer: what its units come from is the same filter every time.
+    Of the others not of the first layer, where a unit's responses all come from the same filter. The arrays of what
+    is not shown lie in data/.
     """
     prepared = artifacts.read_images(params, network)
     size = prepared.images.shape[1]
-    known = [(layer, artifacts.read_unit_patches(network, layer.name)) for layer in layers if layer.depth > 1]
-    there = [(layer, found) for layer, found in known if found is not None]
+    all_of_them = network in COMPARED
+    known = [(layer, artifacts.read_unit_patches(network, layer.name)) for layer in layers]
+    there = [(layer, found) for layer, found in known if found is not None and (all_of_them or layer.depth > 1)]
     parts = []
-    sheets = len(there) if network == COMPARED[0] else params.report.deconvolution_sheets  # the paper's own: all
+    sheets = len(there) if all_of_them else params.report.deconvolution_sheets
     for layer, (rows, found) in [there[at] for at in spread(len(there), sheets)]:
         seen = cut_patches(prepared.images[rows["image"].to_numpy()], rows[_BOX].to_numpy(), found.shape[1:3])
         units = []
