@@ -79,6 +79,7 @@ def test_a_deeper_network_that_is_right_more_often(planted):
         assert (row.value, row.low, row.high) == pytest.approx((right / IMAGES, interval.low, interval.high))
         assert (row.control, row.threshold, row.images, row.decides) == (1 / CLASSES, 1 / CLASSES, IMAGES, False)
     deeper = found["vggcnn - alexcnn", "difference of top-1 accuracy"]
+    assert deeper.published == pytest.approx(0.131, abs=1e-3)  # YU, table 1: 0.705 and 0.574
     assert deeper.value == pytest.approx(0.2)
     # 50 images are right for VGGCNN alone, 10 for AlexCNN alone: McNemar's exact test is a sign test on these
     assert deeper.p_value == pytest.approx(binomtest(10, 60, 0.5).pvalue)
@@ -112,5 +113,5 @@ def test_several_trainings_are_one_row_over_seeds(planted):
     found = by_name(accuracies.measure(planted(wrong, trainings=2)))
     row = found["vggcnn - alexcnn", "difference of top-1 accuracy"]
     assert row.value == pytest.approx((0.2 + 0.05) / 2)  # of each pair of trainings, in order
-    assert (row.seeds, row.over) == (2, "seeds")
+    assert (row.seeds, row.over) == (2, "seeds and images, paired")
     assert found["alexcnn", "top-1 accuracy"].value == pytest.approx(0.75)

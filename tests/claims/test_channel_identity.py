@@ -23,7 +23,7 @@ def tables(apart: dict[str, float], seed=0, units=(40, 60), measures=("responses
                 channel = rng.normal(0, 0.1, count)
                 for pair in range(3):
                     others = rng.normal(0.3, 0.05, count)
-                    own = others + gap + channel
+                    own = others + gap + channel + 0.1 * (pair - 1)  # farther pairs are more alike
                     heading = {"state": state, "measure": measure, "group": group, "unit": np.arange(count)}
                     depths = {"depth": pair, "other_depth": pair + 2}
                     rows.append(pd.DataFrame({**heading, **depths, "own": own, "others": others}))
@@ -69,6 +69,14 @@ def test_a_planted_identity_is_found_beside_its_control(monkeypatch):
     assert overall(rows) == "supported"
 
 
+def test_stimuli_and_responses_are_kept_apart(monkeypatch):
+    made = tables({"trained": 0.2, "untrained": 0.1})
+    made["units"].loc[made["units"]["measure"] == "stimuli", "own"] += 0.4
+    _, found = measured(monkeypatch, {"resnet34": made})
+    assert found["resnet34", identity.MEASURES["responses"]].value == pytest.approx(0.2, abs=0.03)
+    assert found["resnet34", identity.MEASURES["stimuli"]].value == pytest.approx(0.6, abs=0.03)
+
+
 def test_groups_count_alike_whatever_their_size(monkeypatch):
     made = tables({"trained": 0.0, "untrained": 0.0}, units=(20, 400))
     wide = made["units"]["group"] == "b"
@@ -101,7 +109,7 @@ def test_several_trainings(monkeypatch):
     _, found = measured(monkeypatch, made)
     for network in ("resnet34", "resnet34 - plainnet34"):
         row = found[network, "responses"]
-        assert (row.seeds, row.over) == (2, "seeds")
+        assert (row.seeds, row.over) == (2, "seeds and units")
         assert row.value == pytest.approx(0.3, abs=0.05)
 
 

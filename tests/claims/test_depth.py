@@ -89,8 +89,21 @@ def test_networks_with_few_layers_or_absent_ones(monkeypatch):
 def test_zeros_of_several_trainings(monkeypatch):
     made = {name: zeros(RISING, FLAT, seed=k) for k, name in enumerate(["vggcnn", "vggcnn-2", "alexcnn", "alexcnn-2"])}
     _, rows, found = sparse(monkeypatch, made)
-    assert {(row.seeds, row.over) for row in rows} == {(2, "seeds")}
+    assert {(row.seeds, row.over) for row in rows} == {(2, "seeds and images")}
     assert found["vggcnn - alexcnn", sparsity.HIGH].value == pytest.approx(0, abs=0.01)
+
+
+def test_high_layers_are_the_last_ones(monkeypatch):
+    monkeypatch.setattr(sparsity, "HIGH_LAYERS", 2)
+    other = dict(RISING, c1=0.9, c2=0.4, c3=0.5)
+    _, _, found = sparse(monkeypatch, {"vggcnn": zeros(RISING, FLAT), "alexcnn": zeros(other, FLAT)})
+    assert found["vggcnn - alexcnn", sparsity.HIGH].value == pytest.approx((0.1 + 0.2) / 2)
+
+
+def test_a_pool_behind_a_pool_is_compared_with_nothing(monkeypatch):
+    table = zeros(RISING, FLAT)
+    _, _, found = sparse(monkeypatch, {"vggcnn": table[~table["layer"].isin(["c2", "c3"])]})
+    assert found["vggcnn", sparsity.POOLS].value == pytest.approx(0.3)
 
 
 # ---------------------------------------------------------------- claim 9
@@ -117,7 +130,7 @@ def energetic(monkeypatch, made):
 
 
 def test_energy_that_falls(monkeypatch):
-    vggcnn, alexcnn = energies((0.6, 0.5, 0.2, 0.1), (0.5, 0.6, 0.7, 0.8)), energies((0.6, 0.5, 0.4, 0.3), (0.6,) * 4)
+    vggcnn, alexcnn = energies((0.6, 0.5, 0.2, 0.15), (0.5, 0.6, 0.7, 0.8)), energies((0.6, 0.5, 0.4, 0.3), (0.6,) * 4)
     planted, rows, found = energetic(monkeypatch, {"vggcnn": vggcnn, "alexcnn": alexcnn})
     fall = found["vggcnn", discrimination.FALL]
     assert (fall.value, fall.control, fall.images) == (1, -1, 60)

@@ -133,16 +133,25 @@ def test_one_training_stays_as_it_is():
 
 
 def test_several_trainings_give_an_interval_over_seeds():
-    rows = [
-        measured(name, "it", (value, value - 5, value + 5), "images", control=0.5, images=9, published=7.0)
-        for name, value in (("resnet34", 1), ("resnet34-2", 2), ("resnet34-3", 3))
-    ]
-    assert {row.verdict for row in rows} == {"undecided"}
+    spread = 4.3027 / 3**0.5  # Student's t, two degrees of freedom, standard deviation 1
+    for over, within in (("images", 5), ("units", 5 / 3**0.5)):  # images are shared, units each training's own
+        rows = [
+            measured(name, "it", (value, value - 5, value + 5), over, control=0.5, images=9, published=7.0)
+            for name, value in (("resnet34", 1), ("resnet34-2", 2), ("resnet34-3", 3))
+        ]
+        assert {row.verdict for row in rows} == {"undecided"}
+        one = across_seeds(rows)
+        assert (one.network, one.over, one.seeds, one.value) == ("resnet34", f"seeds and {over}", 3, 2)
+        assert (one.low, one.high) == pytest.approx((2 - np.hypot(spread, within), 2 + np.hypot(spread, within)), 1e-4)
+        assert one.verdict == "undecided"
+        assert (one.images, one.published, one.control) == (9, 7.0, 0.5)
+
+
+def test_trainings_that_agree_by_chance_promise_nothing():
+    rows = [measured(name, "it", (0.1, -0.2, 0.3), "units") for name in ("a", "a-2")]
     one = across_seeds(rows)
-    assert (one.network, one.over, one.seeds, one.value, one.control) == ("resnet34", "seeds", 3, 2, 0.5)
-    assert one.low == pytest.approx(2 - 4.3027 / 3**0.5, abs=1e-4)
+    assert (one.low, one.high) == pytest.approx((0.1 - 0.3 / 2**0.5, 0.1 + 0.2 / 2**0.5))
     assert one.verdict == "undecided"
-    assert (one.images, one.published) == (9, 7.0)
 
 
 def test_trainings_without_a_number_are_named():

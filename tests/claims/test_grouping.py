@@ -92,5 +92,5 @@ def test_several_trainings_speak_over_seeds(monkeypatch):
     }
     _, rows = measured_on(monkeypatch, ["vggcnn"], made, trainings=3)
     row = next(row for row in rows if row.what == "rise above pixels")
-    assert (row.over, row.seeds) == ("seeds", 3)
+    assert (row.over, row.seeds) == ("seeds and images", 3)
     assert row.value == pytest.approx((0.2 + 0.25 + 0.225) / 3, abs=0.01)

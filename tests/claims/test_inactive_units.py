@@ -70,6 +70,6 @@ def test_several_trainings_are_put_together(monkeypatch):
         by_network |= {f"resnet34{name}": found(10 + k, 1.0 + k), f"plainnet34{name}": found(2, 0.0)}
     rows = measure(monkeypatch, by_network, trainings=3)
     harm = rows["resnet34 - plainnet34", "dL"]
-    assert (harm.value, harm.seeds, harm.over) == (2, 3, "seeds")
+    assert (harm.value, harm.seeds, harm.over) == (2, 3, "seeds and images")
     assert harm.verdict == "undecided"  # 1, 2, 3: Student's t at three trainings is wide
     assert claims.table({3: list(rows.values())})["claim"].eq(3).all()

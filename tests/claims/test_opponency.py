@@ -108,7 +108,7 @@ def test_several_trainings_are_judged_over_seeds(study):
         for name, share in zip(("resnet34", "resnet34_2", "resnet34_3"), shares, strict=True)
     }
     row = next(row for row in orientation.measure(study(**tables)) if row.decides)
-    assert (row.network, row.over, row.seeds) == ("resnet34", "seeds", 3)
+    assert (row.network, row.over, row.seeds) == ("resnet34", "seeds and units", 3)
     assert row.value == pytest.approx(np.mean(shares) - 0.1)
 
 

@@ -61,7 +61,8 @@ def plant(monkeypatch, agrees=True, top_loses_detail=True, statuses=None, boxes=
         shapes, detail = smooth(rng, units, size), 0.1 * rng.normal(size=(units, size, size, 3))
         loses = name == "high" and top_loses_detail
         means = shapes + (0 if loses else 1) * detail
-        stimuli[name] = {"mean_interior": 0.5 + means, "baseline_interior": np.full((size, size, 3), 0.5)}
+        baseline = rng.random((size, size, 3))  # what all patches share says nothing of a unit
+        stimuli[name] = {"mean_interior": baseline + means, "baseline_interior": baseline}
         top, left, bottom, right = boxes[name]
         own = shapes + detail if agrees else np.roll(shapes + detail, 1, 0)
         seen = own[:, max(0, -top) : size - max(0, bottom - SIDE), max(0, -left) : size - max(0, right - SIDE)]
@@ -188,6 +189,8 @@ def test_colour_from_the_mean_and_texture_from_noise(monkeypatch):
         # the starts themselves: noise is full of both
         assert found[network, "colour"].control < 0
         assert found[network, "texture"].control > 0
+        assert found[network, "colour"].decides
+        assert found[network, "texture"].decides
         assert not found[network, "colour of broad areas"].decides
         assert {found[network, what].over for what in ("colour", "texture")} == {"classes"}
     assert initialisation.figure(planted, rows).get_size_inches()[0] > 5

@@ -14,6 +14,7 @@ from receptive.methods.inference import (
     over_seeds,
     paired_difference,
     permutation_test,
+    pooled,
     rank_correlations,
     share,
     spearman,
@@ -72,6 +73,23 @@ def test_interval_over_seeds_covers_at_three_seeds():
     draws, trials = chance(4), 4000
     found = [over_seeds(values) for values in draws.normal(1, 2, (trials, 3))]
     assert holds(np.mean([one.low <= 1 <= one.high for one in found]), 0.95, trials)
+
+
+@pytest.mark.parametrize("training", [0.0, 0.5, 3.0])
+@pytest.mark.parametrize("shared", [True, False])
+def test_interval_over_seeds_and_images_covers_both(training, shared):
+    """Three trainings whose estimates err by the same images, or each by its own units, and by training itself."""
+    draws, trials, inside = chance(14), 4000, 0
+    for _ in range(trials):
+        own = draws.normal(0, 1, 1 if shared else 3)
+        values = 1 + own + draws.normal(0, training, 3)
+        found = pooled([inference.Estimate(value, value - 1.96, value + 1.96) for value in values], shared)
+        inside += found.low <= 1 <= found.high
+    assert inside / trials > 0.94  # never too narrow
+    if shared and training == 0:
+        assert inside / trials < 0.96
+    elif not shared:
+        assert inside / trials < 0.998  # a little too wide, as it says
 
 
 def test_spearman_interval_covers_the_population_value():
@@ -198,6 +216,9 @@ def test_empty_and_single_values_have_no_interval():
     assert over_seeds([5]).value == 5
     assert np.isnan(over_seeds([5])[1:]).all()
     assert np.isnan(over_seeds([])).all()
+    assert np.isnan(pooled([inference.Estimate(5, 4, 6)], True)[1:]).all()
+    nothing = inference.Estimate(2, np.nan, np.nan)
+    assert pooled([inference.Estimate(1, np.nan, np.nan), nothing], True) == over_seeds([1, 2])
 
 
 def test_ties_and_empty_sets_give_no_evidence():

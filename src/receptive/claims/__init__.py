@@ -27,7 +27,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Literal
 
 from receptive.errors import ReceptiveError
-from receptive.methods.inference import Estimate, over_seeds
+from receptive.methods.inference import Estimate, over_seeds, pooled
 from receptive.networks import base_name
 
 if TYPE_CHECKING:
@@ -36,6 +36,9 @@ if TYPE_CHECKING:
     from receptive.io.params import Params
 
 Verdict = Literal["supported", "contradicted", "undecided", "not measured"]
+_SHARED = ("images", "images, paired", "classes")
+"""What all trainings of a network have in common; units and filters are each one's own."""
+
 FIELDS = ("NUMBER", "TITLE", "STATEMENT", "SOURCE", "STATISTIC", "CONTROL", "RULE", "measure", "figure")
 
 
@@ -54,7 +57,7 @@ class Row:
         verdict: from the interval and the threshold alone (``decide``).
         reason: why it was not measured, or what else the reader should know.
         images, units, seeds: how many of each the value rests on; None where they play no part.
-        over: what the interval is over: "images", "units", "seeds", ...: what it lets one speak about.
+        over: what the interval is over: "images", "units", "seeds and images", ...: what it lets one speak about.
         p_value: of a test that the claim names, where there is one.
         published: the paper's own number, on its own data.
         decides: whether the row enters the claim's verdict; the others are shown beside it.
@@ -151,8 +154,9 @@ def overall(rows: Iterable[Row]) -> Verdict:
 def across_seeds(rows: list[Row]) -> Row:
     """One row of the rows of one network's several trainings; a single row stays as it is.
 
-    Of several, the value is the mean over the trainings and the interval Student's t over them: it then speaks about
-    such networks, not about one of them. Trainings in which nothing could be measured are left out, and named.
+    Of several, the value is the mean over the trainings and the interval covers their spread as well as the images or
+    units of each (``methods.inference.pooled``): it then speaks about such networks, not about one of them. A control
+    has the spread alone. Trainings in which nothing could be measured are left out, and named.
 
     Args:
         rows: one a training, each of the same quantity, ``network`` the training's name (or "one-2 - other-2").
@@ -171,8 +175,11 @@ def across_seeds(rows: list[Row]) -> Row:
     return measured(
         network,
         first.what,
-        over_seeds([row.value for row in there]),
-        "seeds",
+        pooled(
+            [tuple(_number_or_nan(end) for end in (row.value, row.low, row.high)) for row in there],
+            shared=first.over in _SHARED,
+        ),
+        f"seeds and {first.over}" if first.over else "seeds",
         control=over_seeds(controls) if controls else None,
         threshold=first.threshold,
         seeds=len(there),
@@ -278,6 +285,10 @@ def metrics(rows: dict[int, list[Row]]) -> dict:
 def _slug(words: str) -> str:
     """Words as a metric's name, in the letters that MLflow allows."""
     return re.sub(r"[^A-Za-z0-9._/-]+", "_", words).strip("_")
+
+
+def _number_or_nan(value: float | None) -> float:
+    return math.nan if value is None else value
 
 
 def _number(value: float | None) -> float | None:

@@ -206,6 +206,30 @@ def over_seeds(values: Sequence[float], confidence: float = CONFIDENCE) -> Estim
     return Estimate(mean, mean - half, mean + half)
 
 
+def pooled(estimates: Sequence[Estimate | tuple[float, float, float]], shared: bool) -> Estimate:
+    """Mean over trainings, with an interval for both their spread and what each one's own interval leaves open.
+
+    Each side is the root of the squares of two distances: Student's t over the trainings (``over_seeds``), and the mean
+    of the trainings' own intervals, whole where what they are over is ``shared``, and divided by the square root of
+    their number where every training has its own (variances of independent errors add; Zou & Donner 2008, MOVER).
+    Where it is not shared the spread holds that error already, so the interval is a little too wide; in return two
+    trainings that agree by chance promise nothing. An own interval of NaN counts as none.
+
+    Args:
+        estimates: one a training.
+        shared: whether the own intervals are over what all trainings have in common, such as the images.
+    """
+    value, low, high = over_seeds([one[0] for one in estimates])
+    if len(estimates) < 2:
+        return Estimate(value, low, high)
+    parts = len(estimates) if not shared else 1
+    below, above = (
+        np.mean([np.nan_to_num(sign * (one[0] - one[end])) for one in estimates]) / parts**0.5
+        for end, sign in ((1, 1), (2, -1))
+    )
+    return Estimate(value, value - float(np.hypot(value - low, below)), value + float(np.hypot(high - value, above)))
+
+
 def rank_correlations(first: np.ndarray, second: np.ndarray, axis: int = -1) -> np.ndarray:
     """Spearman's correlation along an axis: 1 where one rises with the other, -1 where it falls, about 0 unrelated.
 

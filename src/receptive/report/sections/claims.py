@@ -48,8 +48,8 @@ def _text(study: claims.Study) -> str:
     if max(several.values(), default=1) > 1:
         counted = ", ".join(f"{network} {count}" for network, count in several.items())
         seeds = (
-            f"Networks were trained several times ({counted}); intervals of rows that say so are over these trainings, "
-            "and such verdicts speak about networks trained like this."
+            f"Networks were trained several times ({counted}); intervals of rows that say so are over these trainings "
+            "as well as over images or units, and such verdicts speak about networks trained like this."
         )
     else:
         seeds = (
