@@ -126,8 +126,7 @@ def unit_sheet(title: str, units: list[UnitPatches], image_size: int, ranks: int
                 mark_outside(tile, box, image_size, len(unit.patches[0]))
                 for tile, box in zip(tiles, boxes, strict=True)
             ]
-            missing = [np.full_like(marked[0], 255)] * (ranks - len(marked))
-            halves.append(mosaic(np.stack(marked + missing), side))
+            halves.append(mosaic(np.stack(marked), side, rows=-(-ranks // side)))
         gap = np.full((len(halves[0]), _GAP, 3), 255, np.uint8)
         show(axes, np.concatenate([halves[0], gap, halves[1]], 1))
         for spine in axes.spines.values():

@@ -125,18 +125,21 @@ def first_filters(filters: dict[str, np.ndarray], most: int = 32) -> Figure:
     return fig
 
 
-def mosaic(tiles: np.ndarray, columns: int, gap: int = 4) -> np.ndarray:
-    """Tiles in rows of ``columns`` with white gaps.
+def mosaic(tiles: np.ndarray, columns: int, gap: int = 4, rows: int | None = None) -> np.ndarray:
+    """Tiles in rows of ``columns`` with white gaps, each in a thin grey frame: some patches are white.
 
     Args:
         tiles: uint8, tile x y x x x 3.
+        gap: px, at least 2, for the frames.
+        rows: how many rows there is room for; as many as are filled if None.
     """
     count, height, width, channels = tiles.shape
-    rows = -(-count // columns)
-    canvas = np.full((rows * (height + gap) - gap, columns * (width + gap) - gap, channels), 255, np.uint8)
+    rows = rows or -(-count // columns)
+    canvas = np.full((rows * (height + gap) - gap + 2, columns * (width + gap) - gap + 2, channels), 255, np.uint8)
     for i, tile in enumerate(tiles):
         y, x = (i // columns) * (height + gap), (i % columns) * (width + gap)
-        canvas[y : y + height, x : x + width] = tile
+        canvas[y : y + height + 2, x : x + width + 2] = 190
+        canvas[y + 1 : y + height + 1, x + 1 : x + width + 1] = tile
     return canvas
 
 
