@@ -2,6 +2,7 @@
 
 import math
 import os
+import shutil
 import time
 from pathlib import Path
 
@@ -95,10 +96,13 @@ def test_a_lost_worker_ends_the_job_and_one_process_goes_on(tmp_path):
     assert time.monotonic() - began < 60  # it does not hang
     assert str(lost.value) == (
         "worker 2 of 2 was lost (SIGKILL, often for want of memory): run the same command again (a training goes on "
-        "from its last epoch), or lower scale.devices"
+        "from its last epoch), or lower train.devices"
     )
     assert [path.name for path in tmp_path.iterdir()] == ["0"]  # only the first writes
     kept = torch.load(tmp_path / "0" / "fivecnn.pt", weights_only=True)
+    # two go on, each with a folder of its own, and only the second finds the checkpoint
+    (tmp_path / "two" / "1").mkdir(parents=True)
+    shutil.copy(tmp_path / "0" / "fivecnn.pt", tmp_path / "two" / "1")
     epochs = len(kept["history"]) // 2
     assert epochs in (1, 2)  # the first worker may have saved before it noticed
     seen = []
@@ -106,6 +110,12 @@ def test_a_lost_worker_ends_the_job_and_one_process_goes_on(tmp_path):
     assert [rows[0]["epoch"] for rows in seen] == list(range(epochs + 1, 4))
     whole = trained("fivecnn", ALONE)
     assert resumed["history"][-1]["loss"] == pytest.approx(whole["history"][-1]["loss"], rel=1e-6)
+    launch(TWO, "cpu", "two_workers", "resume", str(tmp_path / "two"))
+    together = torch.load(tmp_path / "two" / "found.pt", weights_only=True)
+    assert together["history"][: 2 * epochs] == kept["history"]
+    assert [row["epoch"] for row in together["history"]] == [row["epoch"] for row in whole["history"]]
+    for key, value in whole["weights"].items():
+        torch.testing.assert_close(together["weights"][key], value, rtol=1e-5, atol=1e-7)
 
 
 def test_the_first_cause_is_told_once(tmp_path, capfd):
@@ -135,10 +145,10 @@ def test_alone_nothing_is_launched():
 @pytest.mark.parametrize(
     ("changes", "device", "gpus", "cause"),
     [
-        ({"devices": 4}, "auto", 2, "scale.devices is 4, but there are 2 GPUs here: set it to 2"),
-        ({"devices": 2}, "cuda", 0, "scale.devices is 2, but there are 0 GPUs here: set it to 1"),
-        ({"devices": 2}, "cuda:1", 2, "device: cuda:1 is one GPU, but scale.devices is 2: set device: auto"),
-        ({"nodes": 2}, "cpu", 0, "scale.nodes is 2, but the machines do not know where to meet: set RECEPTIVE_RENDE"),
+        ({"devices": 4}, "auto", 2, "train.devices is 4, but there are 2 GPUs here: set it to 2"),
+        ({"devices": 2}, "cuda", 0, "train.devices is 2, but there are 0 GPUs here: set it to 1"),
+        ({"devices": 2}, "cuda:1", 2, "device: cuda:1 is one GPU, but train.devices is 2: set device: auto"),
+        ({"nodes": 2}, "cpu", 0, "train.nodes is 2, but the machines do not know where to meet: set RECEPTIVE_RENDE"),
     ],
 )
 def test_what_is_not_there_is_refused(monkeypatch, changes, device, gpus, cause):

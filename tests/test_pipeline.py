@@ -257,7 +257,7 @@ def test_a_queued_experiment_runs_by_itself(study):
 
 
 def test_two_processes_extract_the_same_bytes(study, copy):
-    """The stage starts its workers itself when ``scale.devices`` says so."""
+    """The stage starts its workers itself when ``train.devices`` says so."""
     params = copy / "params.yaml"
     whole = params.read_text()
     folder = copy / "data/activations/fivecnn"

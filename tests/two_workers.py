@@ -152,6 +152,10 @@ def main(job: str, folder: Path) -> None:
                     os.kill(os.getpid(), signal.SIGKILL)
 
             trained("fivecnn", workers, folder / str(workers.rank), die)
+        elif job == "resume":
+            found = trained("fivecnn", workers, folder / str(workers.rank))
+            if workers.rank == 0:
+                torch.save(found, folder / "found.pt")
         elif job == "defect":
             if workers.rank == 1:
                 raise ValueError("seven is not prime")

@@ -102,6 +102,27 @@ class Workers:
                     torch.distributed.recv(received[name], source)
                 yield received
 
+    def furthest(self, content: bytes, progress: int) -> bytes:
+        """In all processes the content of the one with the greatest progress, the first of equals.
+
+        Args:
+            content: this process's own; progress: how far it has come, 0 or more.
+        """
+        if self.size == 1:
+            return content
+        import torch
+        import torch.distributed
+
+        numbers = torch.zeros(2, self.size, dtype=torch.int64)
+        numbers[:, self.rank] = torch.tensor([progress, len(content)])
+        progresses, lengths = self.sum(numbers).tolist()
+        source = progresses.index(max(progresses))
+        shared = torch.zeros(lengths[source], dtype=torch.uint8)
+        if self.rank == source:
+            shared[:] = torch.frombuffer(bytearray(content), dtype=torch.uint8) if content else shared
+        torch.distributed.broadcast(shared, source)
+        return shared.numpy().tobytes()
+
     @contextlib.contextmanager
     def first_before_others(self) -> Iterator[None]:
         """Within the block, process 0 is done before the others begin, for what it leaves in a cache."""
@@ -226,7 +247,7 @@ def launch(scale: Scale, device: str, module: str, *args: str) -> bool:
                 if scale.nodes == 1:
                     raise
                 raise ReceptiveError(
-                    f"the {scale.nodes} machines of scale.nodes did not meet at {os.environ[_MEETING_POINT]} "
+                    f"the {scale.nodes} machines of train.nodes did not meet at {os.environ[_MEETING_POINT]} "
                     f"({str(error).splitlines()[0]}): start the same command on each, and let them reach that port"
                 ) from None
     return True
@@ -237,15 +258,15 @@ def _check_devices(scale: Scale, device: str) -> None:
 
     if scale.nodes > 1 and not os.environ.get(_MEETING_POINT):
         raise ReceptiveError(
-            f"scale.nodes is {scale.nodes}, but the machines do not know where to meet: set {_MEETING_POINT} to "
-            "HOST:PORT of one of them, the same on all, or set scale.nodes: 1"
+            f"train.nodes is {scale.nodes}, but the machines do not know where to meet: set {_MEETING_POINT} to "
+            "HOST:PORT of one of them, the same on all, or set train.nodes: 1"
         )
     gpus = torch.cuda.device_count()
     if device.startswith("cuda:") and scale.devices > 1:
-        raise ReceptiveError(f"device: {device} is one GPU, but scale.devices is {scale.devices}: set device: auto")
+        raise ReceptiveError(f"device: {device} is one GPU, but train.devices is {scale.devices}: set device: auto")
     if (device == "cuda" or (device == "auto" and gpus)) and gpus < scale.devices:
         raise ReceptiveError(
-            f"scale.devices is {scale.devices}, but there are {gpus} GPUs here: set it to {max(1, gpus)}"
+            f"train.devices is {scale.devices}, but there are {gpus} GPUs here: set it to {max(1, gpus)}"
         )
 
 
@@ -297,7 +318,7 @@ def _speaks_of_a_peer(error: BaseException) -> bool:
 def _cause(failures: Path, ended: dict[int, int], scale: Scale) -> Exception:
     """Which of all workers' ends was the first cause: a lost one, a user's error, a defect; then what follows these."""
     workers = scale.devices * scale.nodes
-    cure = "run the same command again (a training goes on from its last epoch), or lower scale.devices"
+    cure = "run the same command again (a training goes on from its last epoch), or lower train.devices"
     for rank, code in sorted(ended.items()):
         if code < 0 and code != -signal.SIGTERM:  # SIGTERM: by the launcher, because of another
             name = signal.Signals(-code).name

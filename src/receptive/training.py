@@ -7,6 +7,7 @@ one would, but for rounding (and for dropout, which each draws for its own part)
 """
 
 import copy
+import io
 import math
 import os
 import time
@@ -157,8 +158,8 @@ def train(
         checkpoint: written atomically after every epoch; a run that finds one goes on from it.
         on_epoch: called with the two new rows.
         progress: wraps the steps of an epoch, called with ``desc`` and ``total``; a tqdm shows the loss.
-        workers: the processes that share each batch; only the first writes the checkpoint, all read it. Their number
-            may be another when a run goes on.
+        workers: the processes that share each batch; only the first writes the checkpoint, and all go on from the
+            furthest that any of them finds. Their number may be another when a run goes on.
         compiled: run the network through ``torch.compile``.
         resident: as for ``Feed``.
 
@@ -172,7 +173,7 @@ def train(
         )
     if recipe.batch_size < workers.size:
         raise ReceptiveError(
-            f"{workers.size} workers cannot share a batch of {recipe.batch_size} images: lower scale.devices"
+            f"{workers.size} workers cannot share a batch of {recipe.batch_size} images: lower train.devices"
         )
     network.to(device, memory_format=torch.channels_last)
     normalisation.to(device)
@@ -184,8 +185,8 @@ def train(
         workers.whole_batch_norms(network),
     ):
         torch.manual_seed(named_seed(seed, "dropout"))
-        if checkpoint is not None and checkpoint.exists():
-            history = _restore(checkpoint, network, optimiser, order, chance, device)
+        if checkpoint is not None and (state := _latest(checkpoint, workers)):
+            history = _restore(state, network, optimiser, order, chance, device)
         feed = Feed(training, device, resident)
         parallel, alone = workers.parallel(network, device), network
         if compiled:
@@ -306,8 +307,19 @@ def _save(path, network, optimiser, order, chance, device, history) -> None:
     os.replace(beside, path)
 
 
-def _restore(path, network, optimiser, order, chance, device) -> list[dict]:
-    state = torch.load(path, map_location="cpu", weights_only=True)
+def _latest(path, workers: Workers) -> dict | None:
+    """The furthest checkpoint of all processes; on machines without a common disk only one has any."""
+    content = path.read_bytes() if path.exists() else b""
+    epochs = len(_loaded(content)["history"]) // 2 if content and workers.size > 1 else 0
+    content = workers.furthest(content, epochs)
+    return _loaded(content) if content else None
+
+
+def _loaded(content: bytes) -> dict:
+    return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+
+
+def _restore(state, network, optimiser, order, chance, device) -> list[dict]:
     network.load_state_dict(state["network"])
     optimiser.load_state_dict(state["optimiser"])
     order.set_state(state["order"])

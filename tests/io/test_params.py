@@ -221,7 +221,10 @@ def assert_holds(read, written):
 
 def test_what_is_read_is_what_was_written(tmp_path, default):
     params = load_params(write(tmp_path, default))
-    assert_holds(params.model_dump(), default)
+    written = copy.deepcopy(default)
+    among_recipes = {name: written["train"].pop(name) for name in ("devices", "nodes")}
+    assert_holds(params.model_dump(), written)
+    assert_holds(params.scale.model_dump(), among_recipes)
     for name in default["datasets"]:
         assert params.preparation(name) == default["prepare"][name]
     assert {name: params.dataset_of(name) for name in STUDIED} == dict.fromkeys(STUDIED, "collages") | {
@@ -295,7 +298,7 @@ CHANGES = [  # (parameter, value, what the line says of it)
     ("extract.top", 0, "extract.top: input should be greater than or equal to 1, not 0"),
     ("extract.hits_per_image", -1, "extract.hits_per_image: input should be greater than or equal to 0, not -1"),
     ("mine.largest_field", 0.0, "mine.largest_field: input should be greater than 0, not 0.0"),
-    ("scale.devices", 0, "scale.devices: input should be greater than or equal to 1, not 0"),
+    ("train.devices", 0, "train.devices: input should be greater than or equal to 1, not 0"),
     ("scale.compile", "yes", "scale.compile: input should be 'auto', True or False, not 'yes'"),
     ("data.five", ["a", "b", "c", "d"], "data.five: list should have at least 5 items"),
     # what does not fit together

@@ -10,6 +10,7 @@ from receptive.errors import ReceptiveError
 from receptive.recipe import Name, Positive, Recipe, Section
 
 Count = Annotated[int, Field(ge=1)]
+_AMONG_RECIPES = ("devices", "nodes")
 
 
 class Data(Section):
@@ -97,12 +98,15 @@ class Extract(Section):
 
 
 class Scale(Section):
-    """Section ``scale``: how the work is done, not what is computed; rounding apart, nothing depends on it."""
+    """How the work is done, not what is computed; rounding apart, nothing depends on it.
+
+    Section ``scale``, and of section ``train`` what stands there beside the networks' recipes.
+    """
 
     devices: Count
-    """Processes on each machine, with a GPU each where there are GPUs."""
+    """``train.devices``: processes on each machine, with a GPU each where there are GPUs."""
     nodes: Count
-    """Machines."""
+    """``train.nodes``: machines."""
     compile: Literal["auto", True, False]
     """Compile networks (``torch.compile``); auto: on a GPU."""
     resident: Literal["auto", True, False]
@@ -352,6 +356,17 @@ class Params(Section):
     report: Report
     track: Track
 
+    @model_validator(mode="before")
+    @classmethod
+    def _devices_and_nodes(cls, values):
+        """``train.devices`` and ``train.nodes`` are numbers among the recipes; here they belong to ``scale``."""
+        sections = [values.get(name) for name in ("train", "scale")] if isinstance(values, dict) else [None]
+        if all(isinstance(section, dict) for section in sections):
+            train, scale = map(dict, sections)
+            moved = {name: train.pop(name) for name in _AMONG_RECIPES if name in train}
+            values = values | {"train": train, "scale": scale | moved}
+        return values
+
     @field_validator("models", mode="before")
     @classmethod
     def _spelled_for_folders(cls, models):
@@ -457,13 +472,22 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
     try:
         return Params.model_validate(values)
     except ValidationError as error:
-        raise ReceptiveError(f"{path}: {'; '.join(_sentence(e) for e in error.errors())}") from None
+        sentences = [_sentence(e) for e in error.errors() if e["type"] != "missing" or not _follows(e, error)]
+        raise ReceptiveError(f"{path}: {'; '.join(sentences)}") from None
     except ReceptiveError as error:
         raise ReceptiveError(f"{path}: {error}") from None
 
 
+def _follows(missing: dict, error: ValidationError) -> bool:
+    """Whether something is missing only because the section that it stands in is missing."""
+    return missing["loc"][0] == "scale" and any(e["loc"] == ("train",) for e in error.errors())
+
+
 def _sentence(error: dict) -> str:
-    where = ".".join(str(part) for part in error["loc"])
+    section, *rest = error["loc"] or [""]
+    if section == "scale" and rest and rest[0] in _AMONG_RECIPES:
+        section = "train"
+    where = ".".join(map(str, [section, *rest]))
     if error["type"] == "model_type" and not where:
         return "it holds no parameters: run 'receptive compose'"
     if error["type"] == "extra_forbidden":
