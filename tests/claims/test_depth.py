@@ -58,6 +58,9 @@ def test_zeros_that_rise_and_pools_that_lower_them(monkeypatch):
     rise = found["vggcnn", sparsity.RISE]
     assert (rise.value, rise.images, rise.over) == (1, 80, "images")
     assert rise.control == pytest.approx(-0.5)  # ranks 2, 3, 1 against 1, 2, 3; pools and fc play no part
+    learned = found["vggcnn", sparsity.LEARNED]
+    assert learned.value == pytest.approx(1.5)
+    assert learned.decides
     pools = found["vggcnn", sparsity.POOLS]
     assert pools.value == pytest.approx((0.3 + 0.1) / 2)
     assert pools.control == pytest.approx((0.05 + 0) / 2)
@@ -73,6 +76,14 @@ def test_zeros_the_other_way_round_contradict(monkeypatch):
     higher = {name: share + 0.1 for name, share in falling.items()}
     _, rows, _ = sparse(monkeypatch, {"vggcnn": zeros(falling, FLAT), "alexcnn": zeros(higher, FLAT, seed=1)})
     assert {row.verdict for row in rows if row.decides} == {"contradicted"}
+
+
+def test_what_was_there_before_training_was_not_learned(monkeypatch):
+    both = {"vggcnn": zeros(RISING, RISING), "alexcnn": zeros(RISING, RISING)}
+    _, rows, found = sparse(monkeypatch, both)
+    assert found["vggcnn", sparsity.RISE].verdict == "supported"
+    assert found["vggcnn", sparsity.LEARNED].verdict == "undecided"
+    assert overall(rows) == "undecided"
 
 
 def test_networks_with_few_layers_or_absent_ones(monkeypatch):
@@ -130,10 +141,15 @@ def energetic(monkeypatch, made):
 
 
 def test_energy_that_falls(monkeypatch):
-    vggcnn, alexcnn = energies((0.6, 0.5, 0.2, 0.15), (0.5, 0.6, 0.7, 0.8)), energies((0.6, 0.5, 0.4, 0.3), (0.6,) * 4)
+    vggcnn, alexcnn = (
+        energies((0.6, 0.5, 0.2, 0.15), (0.5, 0.6, 0.7, 0.8)),
+        energies((0.6, 0.5, 0.4, 0.3), (0.6, 0.5, 0.7, 0.8)),
+    )
     planted, rows, found = energetic(monkeypatch, {"vggcnn": vggcnn, "alexcnn": alexcnn})
     fall = found["vggcnn", discrimination.FALL]
     assert (fall.value, fall.control, fall.images) == (1, -1, 60)
+    learned = found["vggcnn", discrimination.LEARNED]
+    assert (learned.value, learned.decides) == (2, True)
     last = found["alexcnn - vggcnn", discrimination.LAST]
     assert last.value == pytest.approx(0.2)  # in c3, the last convolution, image by image: the offsets are the same
     assert last.high - last.low < 1e-9

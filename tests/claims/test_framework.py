@@ -2,7 +2,9 @@
 
 import importlib
 import pkgutil
+import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,6 +14,7 @@ import pytest
 from receptive import claims
 from receptive.claims import Row, Study, across_seeds, decide, measured, not_measured, overall
 from receptive.errors import ReceptiveError
+from receptive.io import artifacts
 
 NEW = '''"""Claim 13: units have numbers."""
 
@@ -72,6 +75,27 @@ def test_a_thirteenth_claim_is_one_file(package):
     found = claims.claims(importlib.import_module("more_claims"))
     assert [claim.TITLE for claim in found] == ["Units have numbers"]
     assert overall(found[0].measure(study("resnet34"))) == "supported"
+
+
+def test_the_claim_in_the_docs_works_as_it_stands(package, monkeypatch):
+    docs = (Path(__file__).parents[2] / "docs/claims.md").read_text()
+    (package / "dead_units.py").write_text(docs.split("```python\n")[1].split("```")[0])
+    (claim,) = claims.claims(importlib.import_module("more_claims"))
+    units = pd.DataFrame({"max": [0.0, 0.0, 1.0, 2.0]})
+    monkeypatch.setattr(artifacts, "read_units", lambda network: units)
+    rows = claim.measure(study("resnet34", "vggcnn"))
+    assert [(row.network, row.value) for row in rows] == [("resnet34", 0.5), ("vggcnn", 0.5)]
+    assert claim.figure(study("resnet34"), rows).axes
+    style = [
+        sys.executable,
+        "-m",
+        "ruff",
+        "check",
+        "--config",
+        str(Path(__file__).parents[2] / "pyproject.toml"),
+        str(package),
+    ]
+    assert subprocess.run(style, capture_output=True).returncode == 0
 
 
 def test_an_incomplete_claim_and_a_number_twice_are_refused(package):
@@ -145,6 +169,14 @@ def test_several_trainings_give_an_interval_over_seeds():
         assert (one.low, one.high) == pytest.approx((2 - np.hypot(spread, within), 2 + np.hypot(spread, within)), 1e-4)
         assert one.verdict == "undecided"
         assert (one.images, one.published, one.control) == (9, 7.0, 0.5)
+
+
+def test_one_training_speaks_of_itself_alone():
+    one, several = measured("a", "it", (1, 0.5, 2), "images"), measured("a", "so", (1, 0.5, 2), "images", seeds=3)
+    beside, nothing = measured("b", "it", (1, 0.5, 2), "units", decides=False), not_measured("c", "it", "no data")
+    assert claims.speaks_of([several, nothing, beside]) == "networks trained like these"
+    assert claims.speaks_of([several, one]) == "these trained networks alone"
+    assert claims.speaks_of([nothing, beside]) == ""
 
 
 def test_trainings_that_agree_by_chance_promise_nothing():

@@ -13,11 +13,9 @@ from receptive.methods.inference import (
     mcnemar,
     over_seeds,
     paired_difference,
-    permutation_test,
     pooled,
     rank_correlations,
     share,
-    spearman,
 )
 
 
@@ -40,6 +38,28 @@ def test_bootstrap_interval_of_a_mean_covers_it():
         found = bootstrap(draws.normal(2, 3, 80), rng=draws, resamples=500)
         inside += found.low <= 2 <= found.high
     assert 0.92 <= inside / trials <= 0.975  # BCa of 80 values: a little less than 95%
+
+
+@pytest.mark.parametrize("count", [2, 3, 10, 29])
+def test_interval_of_few_values_covers_their_mean(count):
+    draws, trials = chance(11), 1500
+    found = [bootstrap(draws.normal(2, 3, count), rng=draws) for _ in range(trials)]
+    assert holds(np.mean([one.low <= 2 <= one.high for one in found]), 0.95, trials)
+    skewed = [bootstrap(draws.exponential(1, count), rng=draws) for _ in range(trials)]
+    assert np.mean([one.low <= 1 <= one.high for one in skewed]) > 0.87
+
+
+def test_few_values_are_judged_as_scipy_does():
+    draws = chance(12)
+    a, b = draws.normal(size=9), draws.normal(2, 5, 13)
+    assert bootstrap(a, rng=draws)[1:] == pytest.approx(tuple(stats.ttest_1samp(a, 0).confidence_interval()))
+    welch = stats.ttest_ind(a, b, equal_var=False).confidence_interval()
+    assert difference(a, b, draws)[1:] == pytest.approx(tuple(welch))
+    x, y = a + 9, b[:9] + 30
+    ratio = bootstrap(x, y, rng=draws, statistic=lambda x, y, axis: x.mean(axis) / y.mean(axis), paired=True)
+    literal = [np.delete(x, i).mean() / np.delete(y, i).mean() for i in range(9)]
+    error = np.sqrt(8 / 9 * ((literal - np.mean(literal)) ** 2).sum())
+    assert ratio.high - ratio.value == pytest.approx(stats.t.ppf(0.975, 8) * error)
 
 
 def test_bootstrap_interval_of_a_skewed_mean_is_better_than_a_symmetric_one():
@@ -98,7 +118,7 @@ def test_spearman_interval_covers_the_population_value():
     inside = 0
     for _ in range(trials):
         x, y = draws.multivariate_normal([0, 0], [[1, r], [r, 1]], 100).T
-        found = spearman(x, y, draws, resamples=300)
+        found = bootstrap(x, y, rng=draws, statistic=rank_correlations, paired=True, resamples=300)
         inside += found.low <= rho <= found.high
     assert 0.90 <= inside / trials <= 0.985
 
@@ -106,25 +126,23 @@ def test_spearman_interval_covers_the_population_value():
 # ------------------------------------------------------------- null data and planted effects
 
 
-@pytest.mark.parametrize("exchange", ["independent", "samples", "pairings"])
-def test_permutation_test_raises_its_promised_share_of_false_alarms(exchange):
-    draws, trials = chance(6), 400
-    statistic = {"pairings": lambda a, b, axis=-1: (a * b).sum(axis)}.get(exchange)
-    alarms = 0
+@pytest.mark.parametrize("count", [3, 10, 80])
+def test_nothing_there_gives_a_verdict_no_more_often_than_promised(count):
+    """Differences of two halves of the same distribution: supported or contradicted in one of twenty."""
+    draws, trials, decided = chance(6), 400, 0
     for _ in range(trials):
-        a, b = draws.normal(size=(2, 12))
-        alarms += permutation_test(a, b, draws, statistic, exchange, resamples=199)[1] <= 0.05
-    assert holds(alarms / trials, 0.05, trials)
+        a, b = draws.normal(size=(2, count))
+        for found in (paired_difference(a, b, draws, resamples=300), difference(a, b, draws, resamples=300)):
+            decided += found.low > 0 or found.high < 0
+    # Welch's t of three and three values raises fewer alarms, the bootstrap of 80 values 6.5%
+    assert 0.02 <= decided / (2 * trials) <= 0.09
 
 
 def test_planted_effects_are_found():
     draws = chance(7)
     low = draws.normal(0, 1, 60)
-    assert permutation_test(low + 1, draws.normal(0, 1, 60), draws)[1] < 0.001
-    assert permutation_test(low + 0.2, low + draws.normal(0, 0.1, 60), draws, exchange="samples")[1] < 0.001
     assert paired_difference(low + 0.2 + draws.normal(0, 0.1, 60), low, draws).low > 0
     assert difference(low + 2, draws.normal(0, 1, 50), draws).low > 0
-    assert spearman(low, low + draws.normal(0, 0.5, 60), draws).low > 0.5
     assert difference_of_shares(30, 40, 10, 40).low > 0
     right = draws.random(500) < 0.9
     assert mcnemar(right, right & (draws.random(500) < 0.9)) < 1e-6
@@ -142,12 +160,6 @@ def test_pairs_are_paired():
 
 
 # ------------------------------------------------------------- against other implementations, and by hand
-
-
-def test_permutation_test_counts_every_exchange():
-    """Six ways to split {1, 2, 3, 4}: only the data's own reaches a difference of 2, so p is 1/6."""
-    assert permutation_test([3, 4], [1, 2], chance()) == pytest.approx((2, 1 / 6))
-    assert permutation_test([1, 2], [3, 4], chance(), alternative="less") == pytest.approx((-2, 1 / 6))
 
 
 def test_wilson_by_its_formula():
@@ -222,11 +234,7 @@ def test_empty_and_single_values_have_no_interval():
 
 
 def test_ties_and_empty_sets_give_no_evidence():
-    assert permutation_test([1, 1], [1, 1, 1], chance()) == (0, 1)
-    assert permutation_test([], [1], chance())[1] == 1
     assert mcnemar([True, False], [True, False]) == 1
-    assert np.isnan(spearman([1, 1, 1], [1, 2, 3], chance())).all()
-    assert np.isnan(spearman([1, 2], [1, 2], chance())).all()
 
 
 def test_no_trials_tell_nothing():

@@ -151,6 +151,17 @@ def overall(rows: Iterable[Row]) -> Verdict:
     return "undecided"
 
 
+def speaks_of(rows: Iterable[Row]) -> str:
+    """What a claim's verdict is about: such networks where every deciding row rests on several trainings.
+
+    Otherwise only about the very networks that were trained once here, whatever their intervals are over.
+    """
+    seeds = [row.seeds for row in rows if row.decides and row.verdict != "not measured"]
+    if not seeds:
+        return ""
+    return "networks trained like these" if min(seeds) > 1 else "these trained networks alone"
+
+
 def across_seeds(rows: list[Row]) -> Row:
     """One row of the rows of one network's several trainings; a single row stays as it is.
 

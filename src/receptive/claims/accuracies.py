@@ -87,28 +87,21 @@ def _compare(study: Study, right: dict, one: str, other: str, compare, decides: 
     pairs = zip(study.replicas(one), study.replicas(other), right[one], right[other], strict=True)
     return across_seeds(
         [
-            measured(
-                f"{a} - {b}", what, *compare(study, mine, its), published=paper, decides=decides, **_test(mine, its)
-            )
+            compare(study, f"{a} - {b}", what, mine, its, images=len(mine), published=paper, decides=decides)
             for a, b, mine, its in pairs
         ]
     )
 
 
-def _same_images(study: Study, one: np.ndarray, other: np.ndarray):
-    if len(one) != len(other):
-        return _other_images(study, one, other)
+def _same_images(study: Study, network: str, what: str, one: np.ndarray, other: np.ndarray, **more) -> Row:
     chance = study.chance("accuracies", len(one))
-    return paired_difference(one, other, chance, resamples=study.params.claims.resamples), "images, paired"
+    estimate = paired_difference(one, other, chance, resamples=study.params.claims.resamples)
+    return measured(network, what, estimate, "images, paired", p_value=mcnemar(one, other), **more)
 
 
-def _other_images(study: Study, one: np.ndarray, other: np.ndarray):
-    return difference_of_shares(int(one.sum()), len(one), int(other.sum()), len(other)), "images"
-
-
-def _test(one: np.ndarray, other: np.ndarray) -> dict:
-    """The number of images, and McNemar's p where they are the same."""
-    return {"images": len(one), "p_value": mcnemar(one, other) if len(one) == len(other) else None}
+def _other_images(study: Study, network: str, what: str, one: np.ndarray, other: np.ndarray, **more) -> Row:
+    estimate = difference_of_shares(int(one.sum()), len(one), int(other.sum()), len(other))
+    return measured(network, what, estimate, "images", **more)
 
 
 def _published(network: str) -> float | None:

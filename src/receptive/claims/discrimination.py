@@ -5,7 +5,7 @@ import pandas as pd
 
 from receptive.claims import Row, Study, across_seeds, measured, not_measured
 from receptive.io import artifacts
-from receptive.methods.inference import Estimate, bootstrap, rank_correlations
+from receptive.methods.inference import Estimate, apart, bootstrap, rank_correlations
 
 NUMBER = 9
 TITLE = "Unrelated information is removed"
@@ -21,11 +21,13 @@ STATISTIC = (
 )
 CONTROL = "The same networks before training, on the same images."
 RULE = (
-    "VGGCNN's and AlexCNN's fall with depth and the difference between the two decide: supported where all three "
-    "intervals over images lie above 0. The other networks are shown beside."
+    "Of VGGCNN and AlexCNN each, the fall with depth and what it is beyond that before training, and the difference "
+    "between the two decide: supported where all five intervals over images lie above 0. The other networks are shown "
+    "beside."
 )
 DEEP, SHALLOW = "vggcnn", "alexcnn"
 FALL, LAST = "fall with depth", "outside the subject, last convolution"
+LEARNED = f"{FALL}, beyond before training"
 UNKNOWN = "nobody knows where the subject is in its images"
 
 
@@ -35,9 +37,10 @@ def measure(study: Study) -> list[Row]:
     for network in dict.fromkeys([DEEP, SHALLOW, *study.networks]):
         decides = network in (DEEP, SHALLOW)
         if reason := study.missing(network):
-            rows.append(not_measured(network, FALL, reason, decides=decides))
+            rows += [not_measured(network, what, reason, decides=decides) for what in (FALL, LEARNED)]
             continue
-        rows.append(across_seeds([_fall(study, replica, decides) for replica in study.replicas(network)]))
+        trainings = zip(*(_fall(study, replica, decides) for replica in study.replicas(network)), strict=True)
+        rows += [across_seeds(list(same)) for same in trainings]
     pair = f"{SHALLOW} - {DEEP}"
     if reason := study.missing(DEEP, SHALLOW):
         return [*rows, not_measured(pair, LAST, reason)]
@@ -54,23 +57,20 @@ def figure(study: Study, rows: list[Row]):
     return figures.claim(pd.concat(tables, ignore_index=True) if tables else None, rows)
 
 
-def _fall(study: Study, network: str, decides: bool) -> Row:
+def _fall(study: Study, network: str, decides: bool) -> list[Row]:
     energy = artifacts.read_energy(network)
     if energy is None:
-        return not_measured(network, FALL, UNKNOWN, decides=decides)
+        return [not_measured(network, what, UNKNOWN, decides=decides) for what in (FALL, LEARNED)]
     values = {state: _falls(energy, state) for state in ("trained", "untrained")}
     if values["trained"] is None:
-        return not_measured(network, FALL, "fewer than three layers are carried back", decides=decides)
+        few = "fewer than three layers are carried back"
+        return [not_measured(network, what, few, decides=decides) for what in (FALL, LEARNED)]
     found = {state: _mean(study, f"{network} {state}", its) for state, its in values.items()}
-    return measured(
-        network,
-        FALL,
-        found["trained"],
-        "images",
-        control=found["untrained"],
-        images=len(values["trained"]),
-        decides=decides,
-    )
+    facts = {"over": "images", "images": len(values["trained"]), "decides": decides}
+    return [
+        measured(network, FALL, found["trained"], control=found["untrained"], **facts),
+        measured(network, LEARNED, apart(found["trained"], found["untrained"]), **facts),
+    ]
 
 
 def _falls(energy: pd.DataFrame, state: str) -> np.ndarray | None:
@@ -89,9 +89,9 @@ def _compared(study: Study, deep: str, shallow: str) -> Row:
         both = [_last_convolution(network, state) for network in (shallow, deep)]
         if any(its is None for its in both):
             return not_measured(f"{SHALLOW} - {DEEP}", LAST, UNKNOWN)
-        apart = (both[0] - both[1]).dropna().to_numpy()
-        found[state] = _mean(study, f"{shallow} {deep} {state}", apart)
-        images = images or len(apart)
+        difference = (both[0] - both[1]).dropna().to_numpy()
+        found[state] = _mean(study, f"{shallow} {deep} {state}", difference)
+        images = images or len(difference)
     return measured(f"{SHALLOW} - {DEEP}", LAST, found["trained"], "images", control=found["untrained"], images=images)
 
 

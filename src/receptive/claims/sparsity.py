@@ -5,7 +5,7 @@ import pandas as pd
 
 from receptive.claims import Row, Study, across_seeds, measured, not_measured
 from receptive.io import artifacts
-from receptive.methods.inference import Estimate, bootstrap, rank_correlations
+from receptive.methods.inference import Estimate, apart, bootstrap, rank_correlations
 
 NUMBER = 7
 TITLE = "Sparsity by depth"
@@ -21,14 +21,17 @@ STATISTIC = (
 )
 CONTROL = "The same networks before training, on the first of the same images."
 RULE = (
-    "VGGCNN's and AlexCNN's correlations, their differences at the pools, and the difference between the two decide: "
-    "supported where all five intervals over images lie above 0. The other networks are shown beside."
+    "Of VGGCNN and AlexCNN each, the correlation, what it is beyond that before training, and the difference at the "
+    "pools, and the difference between the two decide: supported where all seven intervals over images lie above 0. "
+    "That a maximum over several responses is zero less often needs no training; there the control is only shown. The "
+    "other networks are shown beside."
 )
 DEEP, SHALLOW = "vggcnn", "alexcnn"
 HIGH_LAYERS = 3
 """The last convolutions of each network: VGGCNN's fifth group; AlexCNN's three without a pool between."""
 
 RISE, POOLS, HIGH = "rise with depth", "convolution - pool behind it", "high layers"
+LEARNED = f"{RISE}, beyond before training"
 
 
 def measure(study: Study) -> list[Row]:
@@ -38,10 +41,11 @@ def measure(study: Study) -> list[Row]:
         for network in dict.fromkeys([DEEP, SHALLOW, *study.networks]):
             decides = network in (DEEP, SHALLOW)
             if reason := study.missing(network):
-                rows.append(not_measured(network, what, reason, decides=decides))
+                rows += [not_measured(network, name, reason, decides=decides) for name in _names(what)]
                 continue
             replicas = study.replicas(network)
-            rows.append(across_seeds([_row(study, replica, what, per_image, decides) for replica in replicas]))
+            trainings = zip(*(_rows(study, replica, what, per_image, decides) for replica in replicas), strict=True)
+            rows += [across_seeds(list(same)) for same in trainings]
     pair = f"{DEEP} - {SHALLOW}"
     if reason := study.missing(DEEP, SHALLOW):
         return [*rows, not_measured(pair, HIGH, reason)]
@@ -57,31 +61,31 @@ def figure(study: Study, rows: list[Row]):
     return figures.claim(zeros, rows)
 
 
-def _row(study: Study, network: str, what: str, per_image, decides: bool) -> Row:
+def _names(what: str) -> tuple[str, ...]:
+    return (RISE, LEARNED) if what == RISE else (what,)
+
+
+def _rows(study: Study, network: str, what: str, per_image, decides: bool) -> list[Row]:
     zeros = artifacts.read_zeros(network)
     values = {state: per_image(_by_image(zeros, state), zeros) for state in ("trained", "untrained")}
     if values["trained"] is None:
         few = "fewer than three convolutions" if what == RISE else "no pool behind a convolution"
-        return not_measured(network, what, few, decides=decides)
+        return [not_measured(network, name, few, decides=decides) for name in _names(what)]
     found = {state: _mean(study, f"{network} {what} {state}", its) for state, its in values.items()}
-    return measured(
-        network,
-        what,
-        found["trained"],
-        "images",
-        control=found["untrained"],
-        images=len(values["trained"]),
-        decides=decides,
-    )
+    facts = {"over": "images", "images": len(values["trained"]), "decides": decides}
+    rows = [measured(network, what, found["trained"], control=found["untrained"], **facts)]
+    if what == RISE:
+        rows.append(measured(network, LEARNED, apart(found["trained"], found["untrained"]), **facts))
+    return rows
 
 
 def _compared(study: Study, deep: str, shallow: str) -> Row:
     found, images = {}, 0
     for state in ("trained", "untrained"):
         both = [_high(network, state) for network in (deep, shallow)]
-        apart = (both[0] - both[1]).dropna().to_numpy()  # the images that both have seen
-        found[state] = _mean(study, f"{deep} {shallow} {state}", apart)
-        images = images or len(apart)
+        difference = (both[0] - both[1]).dropna().to_numpy()  # the images that both have seen
+        found[state] = _mean(study, f"{deep} {shallow} {state}", difference)
+        images = images or len(difference)
     return measured(f"{DEEP} - {SHALLOW}", HIGH, found["trained"], "images", control=found["untrained"], images=images)
 
 

@@ -11,6 +11,8 @@ import numpy as np
 from scipy import stats
 
 CONFIDENCE = 0.95
+FEW = 30
+"""Below so many values a bootstrap interval is not to be trusted."""
 
 
 class Estimate(NamedTuple):
@@ -37,8 +39,12 @@ def bootstrap(
 
     ``scipy.stats.bootstrap``, bias-corrected and accelerated by default (Efron 1987), in blocks of at most 32 MB. Where
     no resample changes the statistic, the interval is the value itself; where the acceleration or the bias has
-    no value (as for some medians), the percentile interval is given. Intervals of few values are too narrow
-    (means of 20 normal values, simulated 1000 times: 94% percentile, 91% BCa, where 95% are asked for).
+    no value (as for some medians), the percentile interval is given.
+
+    Resampling few values gives intervals that are too narrow (means of 80 normal values: 93.5% where 95% are asked for,
+    of 10: 90%, of 3: 75%; simulated). Where a sample has fewer than ``FEW`` values the interval is Student's t with the
+    jackknife's standard error instead (Efron & Tibshirani 1993, chapter 11; degrees of freedom by Welch and
+    Satterthwaite): for means and their differences just the usual one.
 
     Args:
         samples: one array each, resampled along their only axis: independently, or all together if ``paired``.
@@ -55,6 +61,8 @@ def bootstrap(
     value = float(statistic(*arrays, axis=-1))
     if fewest < 2 or not np.isfinite(value):
         return Estimate(value, np.nan, np.nan)
+    if fewest < FEW:
+        return _jackknife(arrays, statistic, paired, confidence)
     batch = max(1, 4_000_000 // max(len(array) for array in arrays))
     with np.errstate(all="ignore"), _no_warnings():
         found = stats.bootstrap(
@@ -72,6 +80,29 @@ def bootstrap(
     if not (np.isfinite(low) and np.isfinite(high)):
         low, high = np.quantile(drawn, [(1 - confidence) / 2, (1 + confidence) / 2])
     return Estimate(value, float(low), float(high))
+
+
+def _jackknife(arrays: list[np.ndarray], statistic: Callable, paired: bool, confidence: float) -> Estimate:
+    """Student's t interval with the jackknife's standard error; for means the textbook's."""
+    value = float(statistic(*arrays, axis=-1))
+    left_out = [np.stack([np.delete(array, i) for i in range(len(array))]) for array in arrays]
+    if paired:
+        without = [statistic(*left_out, axis=-1)]
+    else:
+        without = []
+        for k, its in enumerate(left_out):
+            whole = [np.broadcast_to(array, (len(its), len(array))) for array in arrays]
+            without.append(statistic(*whole[:k], its, *whole[k + 1 :], axis=-1))
+    counts = np.array([len(values) for values in without])
+    variances = np.array([values.var() for values in without]) * (counts - 1)
+    total = variances.sum()
+    if not np.isfinite(total):
+        return Estimate(value, np.nan, np.nan)
+    if total <= 1e-24 * value**2:  # rounding is no spread
+        return Estimate(value, value, value)
+    freedom = total**2 / (variances**2 / (counts - 1)).sum()
+    half = float(stats.t.ppf((1 + confidence) / 2, freedom) * np.sqrt(total))
+    return Estimate(value, value - half, value + half)
 
 
 def paired_difference(first: np.ndarray, second: np.ndarray, rng: np.random.Generator, **options) -> Estimate:
@@ -102,42 +133,6 @@ def difference(
         return statistic(a, axis=axis) - statistic(b, axis=axis)
 
     return bootstrap(first, second, rng=rng, statistic=apart, **options)
-
-
-def permutation_test(
-    first: np.ndarray,
-    second: np.ndarray,
-    rng: np.random.Generator,
-    statistic: Callable[..., np.ndarray] | None = None,
-    exchange: Literal["independent", "samples", "pairings"] = "independent",
-    alternative: Literal["greater", "less", "two-sided"] = "greater",
-    resamples: int = 5_000,
-) -> tuple[float, float]:
-    """The statistic and its p-value: the share of exchanges that give one at least as great; 1 where all tie.
-
-    ``scipy.stats.permutation_test``: exact where there are at most ``resamples`` exchanges, otherwise drawn, with the
-    data's own counted among them, so that it is never 0 and never too small.
-
-    Args:
-        first, second: two samples.
-        statistic: of both, over their last axis (keyword ``axis``); the difference of means if None.
-        exchange: what may be exchanged if there is nothing in it: "independent" (all values between the two),
-            "samples" (the two values of each pair), "pairings" (which of the second belongs to which of the first).
-
-    Returns:
-        (statistic, p); NaN and 1 for an empty sample.
-    """
-    arrays = [np.asarray(first, float), np.asarray(second, float)]
-    if min(len(array) for array in arrays) == 0:
-        return np.nan, 1.0
-    batch = max(1, 4_000_000 // sum(len(array) for array in arrays))
-    with np.errstate(all="ignore"), _no_warnings():
-        found = stats.permutation_test(
-            arrays, statistic or _difference_of_means, permutation_type=exchange, vectorized=True, batch=batch,
-            n_resamples=resamples, alternative=alternative, rng=rng,
-        )  # fmt: skip
-    p = float(found.pvalue)
-    return float(found.statistic), p if np.isfinite(p) else 1.0
 
 
 def share(successes: int, trials: int, confidence: float = CONFIDENCE) -> Estimate:
@@ -239,24 +234,6 @@ def rank_correlations(first: np.ndarray, second: np.ndarray, axis: int = -1) -> 
     a, b = (rank - rank.mean(axis, keepdims=True) for rank in ranks)
     with np.errstate(invalid="ignore"):
         return (a * b).sum(axis) / np.sqrt((a * a).sum(axis) * (b * b).sum(axis))
-
-
-def spearman(first: np.ndarray, second: np.ndarray, rng: np.random.Generator, **options) -> Estimate:
-    """Spearman's correlation of pairs, with a bootstrap interval over the pairs.
-
-    Args:
-        options: of ``bootstrap``.
-
-    Returns:
-        NaN where either is constant or there are fewer than three pairs.
-    """
-    if len(first) < 3 or np.ptp(first) == 0 or np.ptp(second) == 0:
-        return _NOTHING
-    return bootstrap(first, second, rng=rng, statistic=rank_correlations, paired=True, **options)
-
-
-def _difference_of_means(first: np.ndarray, second: np.ndarray, axis: int = -1) -> np.ndarray:
-    return np.mean(first, axis=axis) - np.mean(second, axis=axis)
 
 
 def _no_warnings():

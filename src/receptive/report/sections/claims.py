@@ -79,11 +79,13 @@ def summary(known: list, rows: dict[int, list[claims.Row]]) -> pd.DataFrame:
                 "title": claim.TITLE,
                 "source": claim.SOURCE,
                 "verdict": claims.overall(rows[claim.NUMBER]),
+                "speaks of": claims.speaks_of(rows[claim.NUMBER]),
                 "rows that decide": ", ".join(counts),
                 "intervals over": "; ".join(over),
             }
         )
-    return pd.DataFrame(lines, columns=["claim", "title", "source", "verdict", "rows that decide", "intervals over"])
+    columns = ["claim", "title", "source", "verdict", "speaks of", "rows that decide", "intervals over"]
+    return pd.DataFrame(lines, columns=columns)
 
 
 def numbers(rows: list[claims.Row]) -> pd.DataFrame:
@@ -121,6 +123,7 @@ def listed(known: list, rows: dict[int, list[claims.Row]]) -> pd.DataFrame:
             "statement": claim.STATEMENT,
             "source": claim.SOURCE,
             "claim verdict": claims.overall(rows[claim.NUMBER]),
+            "speaks of": claims.speaks_of(rows[claim.NUMBER]),
             "statistic": claim.STATISTIC,
             "control is": claim.CONTROL,
             "rule": claim.RULE,
