@@ -15,6 +15,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from receptive.datasets.prepared import prepare
+from receptive.errors import ReceptiveError
 from receptive.io.artifacts import write_prepared
 from receptive.io.params import compose, load_params
 from receptive.networks.torchvision_loader import import_torchvision
@@ -134,19 +135,29 @@ def test_the_contract_is_kept_and_nothing_is_trained(folder, train, kind):
         (["weights=pretrained"], NAME, "the pretrained weights of torchvision:squeezenet1_1 cannot be had"),
         (["weights=none.pt"], NAME, "there is no file of weights 'none.pt'"),
         (["weights=two.pt"], NAME, "train.torchvision-squeezenet1_1.weights do not fit the network: of another shape "),
-        (["models=[vggcnn]", "weights=pretrained"], "vggcnn", "there are no pretrained weights of vggcnn"),
+        (["weights=bad.pt"], NAME, "the weights of 'bad.pt' are not finite, first in features.3.squeeze.bias: "),
+        (["weights=module.pt"], NAME, "'module.pt' cannot be read as weights: it holds no state dict of tensors (dam"),
         (["models=[torchvision:convnext_tiny]"], "torchvision-convnext_tiny", "in module 'features.0.1'"),
         (["models=[torchvision:alexnett]"], "torchvision-alexnett", "no classification network 'alexnett'"),
     ],
 )
 def test_refusals_end_in_one_line_and_leave_nothing(folder, train, overrides, network, cause):
     torch.save(random_squeezenet(2).state_dict(), folder / "two.pt")
+    torch.save(random_squeezenet(3), folder / "module.pt")
+    bad = random_squeezenet(3).state_dict()
+    bad["features.3.squeeze.bias"][1] = torch.nan
+    torch.save(bad, folder / "bad.pt")
     code, line = train(*overrides, network=network)
     assert code == 1
     assert cause in line
     assert line.startswith("error: ")
     assert line.count("\n") == 1
     assert not (folder / "data/networks").exists()
+
+
+def test_parameters_that_ask_for_weights_nobody_has_are_refused(folder):
+    with pytest.raises(ReceptiveError, match="there are no pretrained weights of vggcnn"):
+        load_params(compose(folder, ("models=[vggcnn]", "weights=pretrained")))
 
 
 def test_names_stand_in_dvcs_graph(folder):

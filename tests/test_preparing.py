@@ -8,9 +8,21 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
+from PIL import Image
 from trees import save_image
 
+from receptive import datasets, networks, training
 from receptive.io import artifacts, params
+from receptive.io.image_store import ImageStore
+from receptive.loading import read_split
+from receptive.networks.layers import initialise
+from receptive.networks.normalisation import Normalisation
+from receptive.networks.torchvision_loader import import_torchvision
+from receptive.recipe import Recipe
+
+import_torchvision()
+from torchvision.transforms import CenterCrop, Compose, Resize  # noqa: E402
 
 PROJECT = Path(__file__).parents[1]
 
@@ -123,9 +135,114 @@ def test_checking(work):
     fails(work.run("receptive", "check", "digits"), "digits has no files of yours to check: check one of folder, im")
 
 
+def test_a_link_to_nothing_is_a_damaged_file(work):
+    """Left out and listed, or fatal, as ``damaged`` says; also by ``check``."""
+    file = work.pictures / "dog" / "07.jpg"
+    saved = file.read_bytes()
+    file.unlink()
+    file.symlink_to(work.pictures / "nowhere.jpg")
+    done = work.run("receptive", "check", "folder")
+    assert (done.returncode, done.stderr) == (0, "")
+    listed = "damaged, to be left out: dog/07.jpg (FileNotFoundError: No such file or directory)"
+    assert done.stdout.splitlines()[1:] == [listed]
+    done = work.prepare()
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    where = work.folder / "data/prepared/folder"
+    assert pd.read_parquet(where / "damaged.parquet")["file"].tolist() == ["dog/07.jpg"]
+    assert work.run("receptive", "check", "folder").returncode == 0
+
+    work.choose("prepare.folder.damaged=stop")
+    before = work.files()
+    for done in (work.prepare(), work.run("receptive", "check", "folder")):
+        fails(done, "1 of 80 files in")
+        assert "dog/07.jpg (FileNotFoundError: " in done.stderr
+    assert work.files() == before
+    file.unlink()
+    file.write_bytes(saved)
+    fails(work.run("receptive", "check", "folder"), "was made of other files")
+
+
+def test_a_class_of_damaged_files_is_refused(work):
+    for file in (work.pictures / "dog").iterdir():
+        file.write_bytes(b"nothing")
+    fails(work.prepare(), "1 of 2 classes in")
+    for file in (work.pictures / "ape").iterdir():
+        file.write_bytes(b"nothing")
+    fails(work.prepare(), "80 of 80 files in")
+    assert work.files() == {}
+
+
 def test_what_is_missing_ends_in_one_line(work):
     done = work.prepare(RECEPTIVE_FOLDER=str(work.folder / "nowhere"))
     fails(done, "nowhere is missing: put images into <class>/<image>")
     assert done.stderr.count("\n") == 1
     fails(work.run("receptive.stages.prepare", "mnist"), "params.yaml has no section prepare.mnist")
     assert not (work.folder / "data").exists()
+
+
+# The papers' own sizes
+
+
+def photograph(path, seed, width, height):
+    """A smooth picture without red in its centre square, nine tenths of the shorter side, and red around."""
+    random = np.random.default_rng(seed)
+    coarse = random.integers(0, 256, (8, 8, 3), dtype=np.uint8)
+    coarse[..., 0] = 0
+    side = round(0.9 * min(width, height))
+    picture = Image.new("RGB", (width, height), "red")
+    centre = Image.fromarray(coarse).resize((side, side), Image.Resampling.BICUBIC)
+    picture.paste(centre, ((width - side) // 2, (height - side) // 2))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    picture.save(path, quality=95, subsampling=0)
+
+
+def reds(seen):
+    """Of pixels in [0, 1], image x channel x y x x: which images have red ones."""
+    return ((seen[:, 0] > 0.8) & (seen[:, 1] < 0.2) & (seen[:, 2] < 0.2)).flatten(1).any(1)
+
+
+def test_an_epoch_at_the_papers_sizes(tmp_path):
+    """JPEGs of ordinary sizes by the paper profile: crops come from all of the 256 px, validation sees 224 px."""
+    pictures = tmp_path / "pictures"
+    for k, name in enumerate(("ape", "dog")):
+        for i in range(6):
+            photograph(pictures / name / f"{i}.jpg", 10 * k + i, *((500, 375), (300, 400))[i % 2])
+    (tmp_path / "conf").symlink_to(PROJECT / "conf")
+    chosen = params.load_params(params.compose(tmp_path, ("profile=paper", "dataset=folder", "model=resnet34")))
+    parameters = {key: value for key, value in chosen.preparation("folder").items() if key != "path"}
+    assert (parameters["size"], parameters["stored_size"]) == (224, 256)
+
+    def open_store(images, side):
+        return ImageStore(tmp_path / "store", images, side)
+
+    made = datasets.load("folder", parameters, 0, root=pictures, open_store=open_store)
+    prepared = artifacts.read_prepared("folder", artifacts.write_prepared(made, tmp_path / "prepared"))
+    split, validation = read_split(prepared, "train", surround=True), read_split(prepared, "validation")
+    assert (split.images.shape, split.size) == ((10, 256, 256, 3), 224)
+    assert validation.images.shape == (2, 224, 224, 3)
+
+    recipe = Recipe(**chosen.recipe("resnet34").model_dump() | {"width": 0.25, "batch_size": 4, "epochs": 1})
+    assert (recipe.crop_area, recipe.normalisation) == ([0.08, 1.0], "standardise")
+    network = networks.build("resnet34", 2, 224, **recipe.options())
+    initialise(network, torch.Generator().manual_seed(0), recipe.first_scale)
+    normalisation = Normalisation.fit(
+        recipe.normalisation, prepared.mean, prepared.std, prepared.covariance, prepared.mean_image
+    )
+    seen = {True: [], False: []}
+    normalisation.register_forward_pre_hook(lambda _, inputs: seen[network.training].append(inputs[0].clone()))
+    history = training.train(network, normalisation, split, validation, recipe, 0, torch.device("cpu"))
+    assert [row["split"] for row in history] == ["train", "validation"]
+    assert all(np.isfinite(row["loss"]) for row in history)
+
+    trained, (validated,) = torch.cat(seen[True]), seen[False]
+    assert trained.shape == (8, 3, 224, 224)
+    # nine tenths of 256 px hold the view: what is red lies outside of it, and crops reach it
+    assert not reds(torch.from_numpy(prepared.images[:].copy()).permute(0, 3, 1, 2) / 255).any()
+    assert reds(trained).any()
+    files = made.origin.files.set_index("image")["file"]
+    view = Compose([Resize(256), CenterCrop(224)])
+    for pixels, number in zip(validated, validation.numbers.tolist(), strict=True):
+        with Image.open(pictures / files[number]) as opened:
+            expected = np.asarray(view(opened))
+        np.testing.assert_allclose(pixels.permute(1, 2, 0), expected / 255, atol=1e-6)

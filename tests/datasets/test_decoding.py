@@ -1,5 +1,8 @@
 """Image files of every kind as bytes, against torchvision's transforms, numpy and Pillow."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
@@ -31,6 +34,37 @@ def test_square_is_torchvisions(tmp_path, shape, side):
     seen = read_image(tmp_path / "a.png", side)
     assert seen.dtype == np.uint8
     np.testing.assert_array_equal(seen, centre_square(image, side))
+
+
+@pytest.mark.parametrize("shape", [(2, 33), (33, 2), (300, 3), (3, 300), (1, 40), (17, 600)])
+@pytest.mark.parametrize("side", [16, 17, 64])
+def test_very_long_pictures_differ_by_rounding_only(tmp_path, shape, side):
+    image = Image.fromarray(colours(*shape))
+    image.save(tmp_path / "a.png")
+    seen = read_image(tmp_path / "a.png", side)
+    assert seen.shape == (side, side, 3)
+    np.testing.assert_allclose(seen.astype(int), centre_square(image, side).astype(int), atol=1)
+
+
+@pytest.mark.parametrize("shape", [(2, 32), (32, 2), (10, 160), (375, 500), (500, 333)])
+def test_up_to_sixteen_to_one_not_even_rounding_differs(tmp_path, shape):
+    image = Image.fromarray(colours(*shape))
+    image.save(tmp_path / "a.png")
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png", 64), centre_square(image, 64))
+
+
+@pytest.mark.parametrize("shape", [(2, 30000), (30000, 2)])
+def test_very_long_pictures_need_little_memory(tmp_path, shape):
+    """In a process of its own, whose greatest size is known; resized as a whole they would take 3 GB."""
+    Image.fromarray(colours(*shape)).save(tmp_path / "a.png")
+    code = (
+        "import sys, pathlib, resource; from receptive.datasets.decoding import read_image\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "read_image(pathlib.Path(sys.argv[1]), 256)\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, tmp_path / "a.png"], capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 20_000  # kB
 
 
 def test_jpeg(tmp_path):

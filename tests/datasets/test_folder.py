@@ -159,8 +159,60 @@ def test_damaged_files_stop_where_that_is_wanted(tree):
 def test_a_split_whose_files_are_all_damaged(divided):
     for file in (divided / "val").rglob("*.png"):
         file.write_bytes(b"")
-    with pytest.raises(ReceptiveError, match="no image belongs to the split 'validation'"):
+    with pytest.raises(ReceptiveError) as caught:
         folder.load(divided, 8, 8, "skip", InMemory)
+    assert str(caught.value) == (
+        f"2 of 2 classes in {divided} have nothing but damaged files in a split: ape (all 3 of validation); "
+        "dog (all 2 of validation): replace the files, or remove the class's folder or leave it out of "
+        "prepare.folder.classes"
+    )
+
+
+def test_a_class_whose_files_are_all_damaged(tree):
+    for file in (tree / "cow").iterdir():
+        file.write_bytes(b"nothing")
+    (tree / "dog" / "0.png").write_bytes(b"nothing")
+    with pytest.raises(ReceptiveError, match=r"^1 of 3 classes in .* cow \(all 1 of train, all 1 of validation\): rep"):
+        folder.load(tree, 8, 8, "skip", InMemory)
+    remove(tree / "cow")
+    assert folder.load(tree, 8, 8, "skip", InMemory).classes == ("ape", "dog")
+
+
+def test_of_many_damaged_classes_the_first_are_named(tmp_path):
+    for k in range(8):
+        for i in range(2):
+            save_image(tmp_path / f"c{k}" / f"{i}.png", 10 * k + i)
+            if k:
+                (tmp_path / f"c{k}" / f"{i}.png").write_bytes(b"nothing")
+    with pytest.raises(ReceptiveError, match=r"^7 of 8 classes .*: c1 .*; c5 \([^)]*\) and 2 more: replace"):
+        folder.load(tmp_path, 8, 8, "skip", InMemory)
+
+
+@pytest.mark.parametrize("damaged", ["skip", "stop"])
+def test_when_everything_is_damaged_the_line_says_so(divided, damaged):
+    for file in divided.rglob("*.png"):
+        file.write_bytes(b"nothing")
+    with pytest.raises(ReceptiveError, match=r"^10 of 10 files .* cannot be decoded: train/ape/0.png \(Unid") as caught:
+        folder.load(divided, 8, 8, damaged, InMemory)
+    assert str(caught.value).endswith("and 5 more: replace them, or name another folder with prepare.folder.path")
+
+
+def test_links_to_nothing_are_damaged_files(tree):
+    whole = folder.find(tree).digest()
+    saved = (tree / "dog" / "4.png").read_bytes()
+    (tree / "dog" / "4.png").unlink()
+    (tree / "dog" / "4.png").symlink_to(tree / "nowhere.png")
+    found = folder.find(tree)
+    (row,) = found.unreadable()
+    assert found.files[row] == "dog/4.png"
+    assert found.unreadable()[row] == "FileNotFoundError: No such file or directory"
+    prepared = folder.load(tree, 8, 8, "skip", InMemory)
+    assert prepared.origin.damaged["file"].tolist() == ["dog/4.png"]
+    assert prepared.origin.digest == found.digest() != whole
+    with pytest.raises(ReceptiveError, match=r"^1 of 18 files in .* are damaged: dog/4.png \(FileNotFoundError: "):
+        folder.load(tree, 8, 8, "stop", InMemory)
+    (tree / "nowhere.png").write_bytes(saved)
+    assert folder.find(tree).digest() == whole
 
 
 @pytest.mark.parametrize("stored_size", [7, 9])

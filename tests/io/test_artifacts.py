@@ -17,18 +17,23 @@ from receptive import networks
 from receptive.datasets.prepared import prepare
 from receptive.errors import ReceptiveError
 from receptive.io import artifacts
+from receptive.io.params import compose
 from receptive.methods.extraction import Extraction
 from receptive.methods.unit_statistics import histogram_edges
 from receptive.methods.zero_fractions import zero_fractions
 from receptive.networks.layers import initialise
 from receptive.networks.normalisation import Normalisation
 from receptive.networks.sites import find_layer, layers
+from receptive.stages import filters, run
+
+PROJECT = Path(__file__).parents[2]
 
 HISTORY = ["epoch", "split", "loss", "top1", "top5", "lr", "images_per_s"]
 UNITS = ["network", "layer", "alias", "depth", "kind", "unit", "images", "positions", "mean", "max", "zero_fraction",
          "positive_images"]  # fmt: skip
 PREFERRED = ["network", "layer", "unit", "rank", "image", "y", "x", "activation", "top_px", "left_px", "bottom_px",
              "right_px"]  # fmt: skip
+ZEROS = ["network", "state", "layer", "alias", "depth", "kind", "image", "zero_fraction"]
 
 
 @pytest.fixture(scope="module")
@@ -376,7 +381,7 @@ def test_zeros_say_which_image_left_how_many_in_which_state(project, extracted):
     found, extraction, responses, untrained = extracted
     artifacts.write_activations("digitcnn", found, extraction, untrained)
     zeros = artifacts.read_zeros("digitcnn")
-    assert list(zeros) == ["network", "state", "layer", "alias", "depth", "kind", "image", "zero_fraction"]
+    assert list(zeros) == ZEROS
     rows = zeros.itertuples()
     for layer in found:
         by_image = (responses[layer.name].reshape(4, -1) == 0).mean(1)
@@ -657,9 +662,63 @@ def test_first_filters_of_damaged_weights_are_refused(copied, damage):
 
 def test_a_poor_description_is_refused(copied):
     poor_json(Path("data/networks/digitcnn/network.json"))
-    for read in (artifacts.read_first_filters, artifacts.read_layers, artifacts.read_network):
-        with pytest.raises(ReceptiveError, match=r"^data/networks/digitcnn/network.json is damaged \('"):
+    for read in DESCRIBED:
+        with pytest.raises(ReceptiveError, match=r"^data/networks/digitcnn/network.json is damaged \(it lacks network"):
             read("digitcnn")
+
+
+DESCRIBED = (
+    artifacts.read_first_filters,
+    artifacts.read_layers,
+    artifacts.read_network,
+    artifacts.read_description,
+)
+
+
+def drop_fact(name):
+    path = Path("data/networks/digitcnn/network.json")
+    path.write_text(json.dumps({key: value for key, value in json.loads(path.read_text()).items() if key != name}))
+
+
+@pytest.mark.parametrize("name", ["classes", "image_size", "channels", "options", "first_filters"])
+def test_a_description_without_a_fact_is_refused(copied, name):
+    drop_fact(name)
+    for read in DESCRIBED:
+        with pytest.raises(ReceptiveError) as caught:
+            read("digitcnn")
+        assert str(caught.value) == (
+            f"data/networks/digitcnn/network.json is damaged (it lacks {name}): remove it and run 'dvc checkout', or "
+            "'dvc repro train@digitcnn'"
+        )
+
+
+def test_the_stage_filters_says_so_in_one_line(copied, capsys):
+    (copied / "conf").symlink_to(PROJECT / "conf")
+    compose(copied, ("profile=smoke", "models=[digitcnn]"))
+    drop_fact("first_filters")
+    with pytest.raises(SystemExit) as end:
+        run(filters.main, ["digitcnn"])
+    assert end.value.code == 1
+    said = capsys.readouterr().err
+    assert said.startswith("error: data/networks/digitcnn/network.json is damaged (it lacks first_filters): ")
+    assert said.count("\n") == 1
+    assert not Path("data/filters").exists()
+
+
+@pytest.mark.parametrize(("table", "columns"), [("units", UNITS), ("preferred", PREFERRED), ("zeros", ZEROS)])
+def test_tables_without_a_column_are_refused_when_read(copied, table, columns):
+    path = Path(f"data/activations/digitcnn/{table}.parquet")
+    whole, read = pd.read_parquet(path), getattr(artifacts, f"read_{table}")
+    assert list(read("digitcnn")) == columns
+    for column in columns:
+        artifacts.write_table(path, whole.drop(columns=column))
+        with pytest.raises(ReceptiveError) as caught:
+            read("digitcnn")
+        assert str(caught.value) == (
+            f"{path} is damaged (it lacks {column}): remove it and run 'dvc checkout', or 'dvc repro extract@digitcnn'"
+        )
+    artifacts.write_table(path, whole.assign(more=1))  # what is not asked for may be there
+    assert "more" in read("digitcnn")
 
 
 # What a stage keeps between attempts

@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 import urllib.request
+import warnings
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,22 @@ def test_what_does_not_fit_is_named(change, cause):
         weights.fitted(small(), state, "these weights")
 
 
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
+def test_values_that_are_not_finite_are_refused(bad):
+    state = small().state_dict()
+    for name in ("1.running_var", "2.weight"):
+        state[name].view(-1)[-1] = bad
+    with pytest.raises(ReceptiveError, match=r"^these weights are not finite, first in 1\.running_var: "):
+        weights.fitted(small(), state, "these weights")
+
+
+def test_values_that_float32_cannot_hold_are_refused():
+    state = small().state_dict()
+    state["2.bias"] = torch.tensor([0, 1e300], dtype=torch.float64)
+    with pytest.raises(ReceptiveError, match=r"not finite, first in 2\.bias"):
+        weights.fitted(small(), state, "these weights")
+
+
 # Files
 
 
@@ -103,19 +120,57 @@ class Evil:
         return Path.touch, (Path("never"),)
 
 
-@pytest.mark.parametrize("kind", ["missing", "damaged", "damaged pt", "code", "numbers", "list"])
+def test_a_file_that_is_missing_is_named(tmp_path):
+    with pytest.raises(ReceptiveError, match=r"^there is no file of weights '.*w.pt': give a .safetensors or .pt file"):
+        read_state(str(tmp_path / "w.pt"))
+
+
+HOLD_NO_WEIGHTS = {
+    "code": Evil,
+    "module": small,
+    "checkpoint of a module": lambda: {"model": small()},
+    "numbers": lambda: {"a": 1},
+    "list": lambda: [torch.zeros(1)],
+    "tensor": lambda: torch.zeros(1),
+    "names that are none": lambda: {1: torch.zeros(1)},
+}
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("kind", ["damaged", "damaged pt", "cut pt", "empty", "script", *HOLD_NO_WEIGHTS])
 def test_files_that_hold_no_weights_are_refused(tmp_path, monkeypatch, kind):
+    """In our own words: torch's advise to execute what is in the file."""
     monkeypatch.chdir(tmp_path)
     path = tmp_path / ("w.safetensors" if kind == "damaged" else "w.pt")
     if kind.startswith("damaged"):
         path.write_bytes(b"nothing of use" * 9)
-    elif kind != "missing":
-        torch.save({"code": Evil(), "numbers": {"a": 1}, "list": [torch.zeros(1)]}[kind], path)
-    start = "there is no file of weights" if kind == "missing" else f"'{path}' cannot be read as weights"
-    with pytest.raises(ReceptiveError, match=f"^{start}") as caught:
+    elif kind == "cut pt":
+        torch.save(small().state_dict(), path)
+        path.write_bytes(path.read_bytes()[:-300])
+    elif kind == "empty":
+        path.touch()
+    elif kind == "script":
+        with warnings.catch_warnings(action="ignore"):
+            torch.jit.save(torch.jit.script(small()), path)
+    else:
+        torch.save(HOLD_NO_WEIGHTS[kind](), path)
+    with pytest.raises(ReceptiveError) as caught:
         read_state(str(path))
-    assert "\n" not in str(caught.value)
+    assert str(caught.value) == (
+        f"'{path}' cannot be read as weights: it holds no state dict of tensors (damaged, or a whole pickled module): "
+        "save model.state_dict() with torch.save, or as .safetensors"
+    )
     assert not Path("never").exists()
+
+
+def test_a_file_that_may_not_be_read(tmp_path, monkeypatch):
+    def forbidden(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    torch.save(small().state_dict(), tmp_path / "w.pt")
+    monkeypatch.setattr(torch, "load", forbidden)
+    with pytest.raises(ReceptiveError, match=r"^'.*w.pt' may not be read: change the file's permissions$"):
+        read_state(str(tmp_path / "w.pt"))
 
 
 # ImageNet's classes

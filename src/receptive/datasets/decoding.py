@@ -23,6 +23,8 @@ from receptive.processes import in_processes
 BLOCK_IMAGES = 64
 """Images that a process decodes at a time and that an interruption may cost: 12 MB at 256 px."""
 
+_EXTREME = 16  # times the shorter side: of longer pictures only the centre is resized; all of it could take gigabytes
+
 _KILLED = "a process that decodes images was killed (memory?): run again, it goes on where it stopped"
 
 
@@ -46,6 +48,7 @@ def read_image(path: Path, side: int) -> np.ndarray:
     antialiasing). Before it, the picture is turned as its EXIF orientation says; grey-scale, palette,
     and CMYK become RGB; what is transparent lies on white; 16-bit grey is scaled to 8 bits.
     torchvision's own loader turns nothing, drops transparency without looking, and clips 16-bit grey to white.
+    Where one side is more than 16 times the other, a byte may differ from torchvision's by 1.
 
     Raises:
         Exception: whatever Pillow raises for files that are no images or damaged; ValueError for pixels
@@ -56,10 +59,15 @@ def read_image(path: Path, side: int) -> np.ndarray:
         image = _rgb(ImageOps.exif_transpose(opened))
     width, height = image.size
     shorter = min(width, height)
-    width, height = int(side * width / shorter), int(side * height / shorter)
-    image = image.resize((width, height), Image.Resampling.BILINEAR)
-    left, top = round((width - side) / 2), round((height - side) / 2)
-    return np.asarray(image.crop((left, top, left + side, top + side)))
+    wide, high = int(side * width / shorter), int(side * height / shorter)
+    left, top = round((wide - side) / 2), round((high - side) / 2)
+    square = (left, top, left + side, top + side)
+    if max(width, height) > _EXTREME * shorter:
+        # the same pixels but for rounding, which is why ordinary pictures are not read so
+        x, y = width / wide, height / high
+        box = (square[0] * x, square[1] * y, square[2] * x, square[3] * y)
+        return np.asarray(image.resize((side, side), Image.Resampling.BILINEAR, box))
+    return np.asarray(image.resize((wide, high), Image.Resampling.BILINEAR).crop(square))
 
 
 def _rgb(image: Image.Image) -> Image.Image:

@@ -9,6 +9,8 @@ import hashlib
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Literal
 
@@ -21,6 +23,8 @@ from receptive.errors import ReceptiveError
 
 # Those that torchvision's ImageFolder takes.
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
+
+_SHOWN = 5  # damaged files or classes that a message names
 
 
 @dataclass(frozen=True)
@@ -47,15 +51,32 @@ class Listing:
     classes: tuple[str, ...]
     folders: tuple[str, ...]
 
+    @cached_property
+    def sizes(self) -> list[int | str]:
+        """Bytes of each file; of what is not there, such as a link to nothing, why in words."""
+        return [_size(self.root / file) for file in self.files]
+
     def digest(self) -> str:
         """A digest of the files' names, sizes, splits and labels: other images, another digest.
 
         Nothing is opened, and no place or time counts, so a copy of the files has the same.
         """
         digest = hashlib.sha256()
-        for file, name, split, label in zip(self.files, self.names, self.splits, self.labels, strict=True):
-            digest.update(repr((name, split, int(label), os.stat(self.root / file).st_size)).encode())
+        for name, split, label, size in zip(self.names, self.splits, self.labels, self.sizes, strict=True):
+            known = None if isinstance(size, str) else size
+            digest.update(repr((name, split, int(label), known)).encode())
         return digest.hexdigest()
+
+    def unreadable(self) -> dict[int, str]:
+        """The rows whose file cannot even be looked at, and why."""
+        return {row: size for row, size in enumerate(self.sizes) if isinstance(size, str)}
+
+
+def _size(path: Path) -> int | str:
+    try:
+        return os.stat(path).st_size
+    except OSError as error:
+        return f"{type(error).__name__}: {error.strerror}"
 
 
 def subfolders(folder: Path) -> list[str]:
@@ -137,6 +158,47 @@ def listing(
     return Listing(name, root, paths, names, np.array(splits, dtype=object), labels, readable, tuple(folders))
 
 
+def check_damage(found: Listing, problems: Mapping[int, str], damaged: Literal["skip", "stop"]) -> None:
+    """Refuse a listing that damaged files leave nothing useful of, or in which there may be none.
+
+    Args:
+        problems: Row of each damaged file to what is wrong with it, in order.
+        damaged: ``stop`` refuses any; ``skip`` those that were all there was of a class in a split.
+
+    Raises:
+        ReceptiveError: As said; the line names files or classes, and how many.
+    """
+    if not problems:
+        return
+    count = f"{len(problems)} of {len(found.files)} files in {found.root}"
+    files = _first((f"{found.files[row]} ({reason})" for row, reason in problems.items()), len(problems))
+    section = f"prepare.{found.name}"
+    if len(problems) == len(found.files):
+        raise ReceptiveError(
+            f"{count} cannot be decoded: {files}: replace them, or name another folder with {section}.path"
+        )
+    if damaged == "stop":
+        raise ReceptiveError(f"{count} are damaged: {files}: replace or remove them, or set {section}.damaged to skip")
+    bad = np.zeros(len(found.files), dtype=bool)
+    bad[list(problems)] = True
+    table = pd.DataFrame({"label": found.labels, "split": found.splits, "bad": bad})
+    groups = table.groupby(["label", "split"])["bad"].agg(["all", "size"])
+    lost: dict[int, list[str]] = {}
+    for (label, split), many in groups.loc[groups["all"], "size"].items():
+        lost.setdefault(label, []).append(f"all {many} of {split}")
+    if lost:
+        classes = _first((f"{found.folders[label]} ({', '.join(parts)})" for label, parts in lost.items()), len(lost))
+        raise ReceptiveError(
+            f"{len(lost)} of {len(found.folders)} classes in {found.root} have nothing but damaged files in a split: "
+            f"{classes}: replace the files, or remove the class's folder or leave it out of {section}.classes"
+        )
+
+
+def _first(texts: Iterable[str], count: int) -> str:
+    more = f" and {count - _SHOWN} more" if count > _SHOWN else ""
+    return "; ".join(islice(texts, _SHOWN)) + more
+
+
 def prepare_files(
     found: Listing,
     size: int,
@@ -162,8 +224,7 @@ def prepare_files(
         workers: Processes that decode; None takes as many as there are cores.
 
     Raises:
-        ReceptiveError: A file is damaged and ``damaged`` is ``stop``; no image of a split is left; sizes do not
-            fit.
+        ReceptiveError: Files are damaged as ``check_damage`` says; sizes do not fit.
     """
     if stored_size < size or (stored_size - size) % 2:
         raise ReceptiveError(
@@ -173,13 +234,7 @@ def prepare_files(
     store = open_store(len(found.files), stored_size)
     decode(found.root, found.files, stored_size, store, progress, workers)
     problems = store.problems()
-    if problems and damaged == "stop":
-        shown = "; ".join(f"{found.files[row]} ({reason})" for row, reason in list(problems.items())[:5])
-        more = f" and {len(problems) - 5} more" if len(problems) > 5 else ""
-        raise ReceptiveError(
-            f"{len(problems)} of {len(found.files)} files in {found.root} are damaged: {shown}{more}: "
-            f"replace or remove them, or set prepare.{found.name}.damaged to skip"
-        )
+    check_damage(found, problems, damaged)
 
     table = pd.DataFrame({"image": np.arange(len(found.files), dtype=np.int64), "split": found.splits})
     table["label"] = found.labels

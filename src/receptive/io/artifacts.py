@@ -12,7 +12,7 @@ import os
 import shutil
 import sys
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -47,6 +47,18 @@ EMBEDDING = Path("data/embedding")
 PROBE = Path("data/probe")
 CLAIMS = Path("data/claims")
 REPORTS = Path("reports")
+
+# What must be in files that many stages read; they are refused in one line when read, not where it is missed.
+_DESCRIPTION = ("network", "classes", "image_size", "channels", "options", "first_filters")
+_UNITS = (
+    *("network", "layer", "alias", "depth", "kind", "unit"),
+    *("images", "positions", "mean", "max", "zero_fraction", "positive_images"),
+)
+_ZEROS = ("network", "state", "layer", "alias", "depth", "kind", "image", "zero_fraction")
+_PREFERRED = (
+    *("network", "layer", "unit", "rank", "image", "y", "x", "activation"),
+    *("top_px", "left_px", "bottom_px", "right_px"),
+)
 
 
 def project_root() -> Path:
@@ -90,12 +102,21 @@ def write_table(path: Path, table: "pd.DataFrame") -> None:
     table.to_parquet(path, index=False)
 
 
-def read_table(path: Path, made_by: str) -> "pd.DataFrame":
-    """A parquet table; ``made_by`` is the stage that writes it, for the error message."""
+def read_table(path: Path, made_by: str, columns: Iterable[str] = ()) -> "pd.DataFrame":
+    """A parquet table that has at least ``columns``; ``made_by`` is the stage that writes it, for the error message."""
     import pandas as pd
 
     with _reading(path, made_by):
-        return pd.read_parquet(path)
+        table = pd.read_parquet(path)
+        _check_has(table, columns)
+        return table
+
+
+def _check_has(found: "dict | pd.DataFrame", names: Iterable[str]) -> None:
+    """For use within ``_reading``: ValueError where the table or the JSON lacks one of ``names``."""
+    lacking = [name for name in names if name not in found]
+    if lacking:
+        raise ValueError(f"it lacks {', '.join(lacking)}")
 
 
 @contextmanager
@@ -300,7 +321,7 @@ def read_network(name: str, folder: Path | None = None, trained: bool = True):
 
     folder = folder or NETWORKS / name
     made_by = f"train@{name}"
-    description = read_json(folder / "network.json", made_by)
+    description = read_description(name, folder)
     state = "weights" if trained else "untrained"
     weights = {}
     for part in (state, "normalisation"):
@@ -346,10 +367,15 @@ def read_state(path: str) -> "tuple[dict[str, Tensor], str]":
             "state_dict" or "model"); one that is not absolute is meant from the project's folder.
 
     Raises:
-        ReceptiveError: the file is missing or holds no weights. Nothing in it is executed.
+        ReceptiveError: the file is missing, may not be read, or holds no weights or such as are not finite. Nothing in
+            it is executed.
     """
+    import warnings
+
     import torch
     from safetensors.torch import load_file
+
+    from receptive.networks.weights import check_finite
 
     file = project_root() / Path(path).expanduser()
     if not file.is_file():
@@ -360,18 +386,22 @@ def read_state(path: str) -> "tuple[dict[str, Tensor], str]":
         if file.suffix == ".safetensors":
             state = load_file(file)
         else:
-            state = torch.load(file, map_location="cpu", weights_only=True)
+            with warnings.catch_warnings(action="ignore"):  # torch's, of what is refused below
+                state = torch.load(file, map_location="cpu", weights_only=True)
         for key in ("state_dict", "model"):
             state = state.get(key, state) if isinstance(state, dict) else state
-        if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
-            raise ValueError("it holds no state dict")
+        if not all(isinstance(name, str) and isinstance(value, torch.Tensor) for name, value in state.items()):
+            raise ValueError
     except MemoryError:
         raise
-    except Exception as error:  # a damaged file makes the libraries raise nearly anything
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+    except PermissionError:
+        raise ReceptiveError(f"'{path}' may not be read: change the file's permissions") from None
+    except Exception:  # a damaged file makes the libraries raise nearly anything, with advice that is not for our users
         raise ReceptiveError(
-            f"'{path}' cannot be read as weights ({reason}): give a .safetensors file, or a state dict of torch.save"
+            f"'{path}' cannot be read as weights: it holds no state dict of tensors (damaged, or a whole pickled "
+            "module): save model.state_dict() with torch.save, or as .safetensors"
         ) from None
+    check_finite(state, f"the weights of '{path}'")  # ``fitted`` would not know the file
     # what a network in DataParallel saves
     return {name.removeprefix("module."): value for name, value in state.items()}, _digest_files(file)
 
@@ -406,9 +436,13 @@ def network_digest(name: str) -> str:
         return _digest_files(*(folder / file for file in files))
 
 
-def read_description(name: str) -> dict:
+def read_description(name: str, folder: Path | None = None) -> dict:
     """network.json: how to rebuild the network, without building it."""
-    return read_json(NETWORKS / name / "network.json", f"train@{name}")
+    path, made_by = (folder or NETWORKS / name) / "network.json", f"train@{name}"
+    with _reading(path, made_by):
+        description = read_json(path, made_by)
+        _check_has(description, _DESCRIPTION)
+        return description
 
 
 def _contiguous(state: dict) -> dict:
@@ -474,25 +508,24 @@ def write_activations(
     with writing(folder) as new:
         write_table(new / "units.parquet", pd.concat(units, ignore_index=True))
         write_table(new / "preferred.parquet", pd.concat(preferred, ignore_index=True))
-        columns = ["network", "state", "layer", "alias", "depth", "kind", "image", "zero_fraction"]
-        write_table(new / "zeros.parquet", pd.concat(zeros, ignore_index=True)[columns])
+        write_table(new / "zeros.parquet", pd.concat(zeros, ignore_index=True)[list(_ZEROS)])
         np.savez(new / "histograms.npz", **histograms)
     return folder
 
 
 def read_units(network: str) -> "pd.DataFrame":
     """One row a (layer, unit): what it does over the validation images."""
-    return read_table(ACTIVATIONS / network / "units.parquet", f"extract@{network}")
+    return read_table(ACTIVATIONS / network / "units.parquet", f"extract@{network}", _UNITS)
 
 
 def read_zeros(network: str) -> "pd.DataFrame":
     """One row a state, layer and image: its share of zero responses, trained and untrained."""
-    return read_table(ACTIVATIONS / network / "zeros.parquet", f"extract@{network}")
+    return read_table(ACTIVATIONS / network / "zeros.parquet", f"extract@{network}", _ZEROS)
 
 
 def read_preferred(network: str) -> "pd.DataFrame":
     """One row a (layer, unit, rank), best first: image, position, activation and the patch's box."""
-    return read_table(ACTIVATIONS / network / "preferred.parquet", f"extract@{network}")
+    return read_table(ACTIVATIONS / network / "preferred.parquet", f"extract@{network}", _PREFERRED)
 
 
 def write_stimuli(folder: Path, layer: "Layer", preferred: "pd.DataFrame", patches: np.ndarray, means: dict) -> None:
@@ -830,11 +863,9 @@ def read_first_filters(network: str) -> np.ndarray:
     """Weights of the first convolution, unit x y x x x channel."""
     from safetensors import safe_open
 
-    made_by = f"train@{network}"
-    with _reading(NETWORKS / network / "network.json", made_by):
-        name = read_description(network)["first_filters"]
+    name = read_description(network)["first_filters"]
     path = NETWORKS / network / "weights.safetensors"
-    with _reading_weights(path, made_by), safe_open(path, "np") as weights:
+    with _reading_weights(path, f"train@{network}"), safe_open(path, "np") as weights:
         return weights.get_tensor(name).transpose(0, 2, 3, 1)
 
 

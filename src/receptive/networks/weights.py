@@ -23,7 +23,7 @@ def fitted(network: nn.Module, state: dict[str, Tensor], what: str) -> dict[str,
 
     Raises:
         ReceptiveError: they do not fit; the line names the first entries that are missing, unexpected or of another
-            shape.
+            shape. Or they are not finite.
     """
     expected = network.state_dict()
     unused = set(getattr(network, "unused_weights", ()))
@@ -44,7 +44,22 @@ def fitted(network: nn.Module, state: dict[str, Tensor], what: str) -> dict[str,
         raise ReceptiveError(
             f"{what} do not fit the network: {'; '.join(found)}; give weights of this very network, width and classes"
         )
+    check_finite(state, what)
     return state
+
+
+def check_finite(state: dict[str, Tensor], what: str) -> None:
+    """Refuse weights with values that are infinite or no number, as float32.
+
+    Raises:
+        ReceptiveError: there are some; the line names the first tensor that has any.
+    """
+    for name, value in state.items():
+        if value.is_floating_point() and not value.float().isfinite().all():
+            raise ReceptiveError(
+                f"{what} are not finite, first in {name}: the training that they are of diverged, or the file is "
+                "damaged; give others"
+            )
 
 
 def _shape(value: Tensor) -> str:
