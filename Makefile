@@ -56,5 +56,6 @@ mlflow: $(READY)  ## Browse the runs on http://127.0.0.1:5000
 	@MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --host 127.0.0.1 --port $(or $(PORT),5000) --workers 1 \
 	  --backend-store-uri sqlite:///$(CURDIR)/mlflow.db
 
-clean:  ## Remove the environment and every generated file (DVC's cache stays)
-	rm -rf $(VENV) data scratch mlruns mlflow.db*
+clean:  ## Remove the environment and every generated file; your images in data/raw and DVC's cache stay
+	@if [ -d data ]; then find data/ -mindepth 1 -maxdepth 1 ! -name raw -exec rm -rf {} +; fi
+	rm -rf $(VENV) scratch mlruns mlflow.db* reports/figures reports/maps reports/tables reports/index.html

@@ -210,6 +210,36 @@ def test_compose_refuses_what_conf_has_not(project, fails):
     assert (project / "params.yaml").read_bytes() == before
 
 
+def test_compose_refuses_what_is_impossible(project, fails):
+    run("compose")
+    before = (project / "params.yaml").read_bytes()
+    assert fails("compose", "train.resnet34.epochs=-1") == (
+        "params.yaml is not written: train.resnet34.epochs: input should be greater than or equal to 1, not -1"
+    )
+    assert (project / "params.yaml").read_bytes() == before
+    assert sorted(path.name for path in project.iterdir()) == ["conf", "params.yaml"]
+    run("compose", "dataset=folder", "model=residual")  # README.md
+
+
+def test_clean_leaves_the_users_images(tmp_path):
+    def files():
+        return {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
+
+    kept = {"data/raw/imagenet/train/n1/a.jpg", "data/raw/mnist/t10k", "params.yaml", "reports/metrics.json"}
+    kept |= {"reports/.gitignore", "src/data/raw.py"}
+    made = {"data/networks/vggcnn/raw", "data/prepared/x.npy", "data/.hidden", "scratch/a", ".venv/bin/python"}
+    made |= {"mlruns/1/a", "mlflow.db", "mlflow.db-wal", "reports/index.html"}
+    made |= {f"reports/{folder}/a" for folder in ("figures", "maps", "tables")}
+    for name in kept | made:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    for _ in range(2):  # once with all, once with nothing to remove
+        subprocess.run(["make", "-f", PROJECT / "Makefile", "clean"], cwd=tmp_path, check=True, capture_output=True)
+        assert files() == kept
+    shutil.rmtree(tmp_path / "data")
+    subprocess.run(["make", "-f", PROJECT / "Makefile", "clean"], cwd=tmp_path, check=True, capture_output=True)
+
+
 def test_compose_needs_conf(tmp_path, monkeypatch, fails):
     monkeypatch.chdir(tmp_path)
     assert fails("compose") == "conf/config.yaml is missing: run this in the project's folder"

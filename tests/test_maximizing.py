@@ -77,6 +77,18 @@ def test_the_plan_holds_what_the_papers_show(params, network, groups):
     assert not any(g.preset_name.startswith("tg") for g in shown)
 
 
+@pytest.mark.parametrize("width", [0.125, 0.25, 0.5])
+def test_a_channel_that_a_narrow_layer_lacks_is_its_last(params, width):
+    """The report draws ``channel_of`` each layer: it must be among what was maximised."""
+    known = layers(build("resnet34", classes=3, width=width), SIZE)
+    for group in plan(params, "resnet34", known, 3):
+        if group.objective == "class":
+            continue
+        own = min(18, group.layer.units - 1)
+        assert params.channel_of("resnet34", group.layer.units) == own
+        assert set(group.units) == {*range(8), own}
+
+
 def test_every_group_runs_and_gives_the_pixels_of_its_box(network, normalisation, prepared, groups):
     for group in groups.values():
         kept = study(network, normalisation, prepared).maximise(group, nothing)

@@ -15,11 +15,15 @@ from torch import nn
 from receptive import networks
 from receptive.datasets.prepared import prepare
 from receptive.device import autocast, pick_device
+from receptive.distributed import ALONE
 from receptive.errors import ReceptiveError
+from receptive.io import artifacts
+from receptive.io.params import load_params
 from receptive.loading import Batches, Split, normalised, read_split
 from receptive.networks.layers import initialise
 from receptive.networks.normalisation import Normalisation
 from receptive.recipe import Recipe
+from receptive.stages import train as stage
 from receptive.training import before_training, evaluate, learning_rate, train
 
 CPU = torch.device("cpu")
@@ -571,6 +575,33 @@ def test_a_half_written_checkpoint_never_takes_the_place_of_a_whole_one(
             Run(splits, kind, checkpoint=checkpoint)()
     assert checkpoint.read_bytes() == whole
     assert Run(splits, kind, checkpoint=checkpoint)().bytes() == uninterrupted.bytes()
+
+
+@pytest.mark.parametrize("left", [0, 1, 0.5, 0.99])
+def test_a_damaged_checkpoint_is_refused_by_name(splits, kind, tmp_path, left):
+    checkpoint = tmp_path / "c.pt"
+    with pytest.raises(Interruption):
+        Run(splits, kind, checkpoint=checkpoint, on_epoch=stop_in(2))()
+    whole = checkpoint.read_bytes()
+    checkpoint.write_bytes(whole[: left if left in (0, 1) else int(left * len(whole))])
+    with pytest.raises(ReceptiveError) as caught:
+        Run(splits, kind, checkpoint=checkpoint)()
+    assert str(caught.value) == f"the checkpoint {checkpoint} is damaged: remove it to train from the beginning"
+
+
+@pytest.mark.parametrize("network", ["digitcnn", "resnet34", "fivecnn"])
+def test_every_training_refuses_a_typo_in_the_five_classes(monkeypatch, network):
+    """Of the committed study the last training is the one that learns them."""
+    classes = ("astronaut", "cat", "coffee", "dahlia", "rocket", "tissue")
+    labels = pd.DataFrame({"image": range(24), "split": ["train"] * 12 + ["validation"] * 12})
+    labels["label"] = np.arange(24) % 6
+    labels["class_name"] = [classes[label] for label in labels["label"]]
+    images = np.random.default_rng(0).integers(0, 256, (24, 32, 32, 3), dtype=np.uint8)
+    monkeypatch.setattr(artifacts, "read_prepared", lambda name: prepare(name, images, labels, classes))
+    params = load_params()
+    typo = params.data.model_copy(update={"five": ["astronaut", "cat", "coffee", "dahlia", "rockt"]})
+    with pytest.raises(ReceptiveError, match="unknown class 'rockt' of 'collages': choose among astronaut, cat"):
+        stage.train(params.model_copy(update={"data": typo}), network, ALONE)
 
 
 def test_the_network_ends_in_evaluation_mode(uninterrupted):

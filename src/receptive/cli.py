@@ -62,7 +62,10 @@ def compose(
         list[str] | None, typer.Argument(help="As for dvc exp run -S: profile=smoke, model=residual, seed=1 ...")
     ] = None,
 ) -> None:
-    """Rewrite params.yaml from conf/: the default choice of every group, or what OVERRIDES choose instead."""
+    """Rewrite params.yaml from conf/: the default choice of every group, or what OVERRIDES choose instead.
+
+    What is impossible is refused, and params.yaml stays as it was.
+    """
     from receptive.io.params import compose as write
 
     print(f"wrote {write(overrides=tuple(overrides or ()))}")
@@ -94,6 +97,7 @@ def check(dataset: Annotated[str, typer.Argument(help="folder, imagenet or mnist
     from importlib import import_module
 
     from receptive import datasets
+    from receptive.datasets.files import check_damage
     from receptive.io import artifacts
     from receptive.io.params import load_params
 
@@ -117,6 +121,10 @@ def check(dataset: Annotated[str, typer.Argument(help="folder, imagenet or mnist
         f"{found.root}: {counts['train']:,} training and {counts['validation']:,} validation images "
         f"of {len(found.classes)} classes"
     )
+    unreadable = found.unreadable()
+    check_damage(found, unreadable, chosen.get("damaged", "skip"))
+    for row, reason in unreadable.items():
+        print(f"damaged, to be left out: {found.files[row]} ({reason})")
     if artifacts.prepared_sources(dataset) not in (None, found.digest()):
         raise ReceptiveError(
             f"data/prepared/{dataset} was made of other files, or of another split: run "

@@ -164,7 +164,8 @@ def train(
         resident: as for ``Feed``.
 
     Raises:
-        ReceptiveError: the loss is not finite, or there are fewer images than a batch holds.
+        ReceptiveError: the loss is not finite, there are fewer images than a batch holds, or the checkpoint is
+            damaged.
     """
     steps = len(training.labels) // recipe.batch_size
     if steps == 0:
@@ -310,13 +311,18 @@ def _save(path, network, optimiser, order, chance, device, history) -> None:
 def _latest(path, workers: Workers) -> dict | None:
     """The furthest checkpoint of all processes; on machines without a common disk only one has any."""
     content = path.read_bytes() if path.exists() else b""
-    epochs = len(_loaded(content)["history"]) // 2 if content and workers.size > 1 else 0
-    content = workers.furthest(content, epochs)
-    return _loaded(content) if content else None
+    own = _loaded(content, path) if path.exists() else None
+    if workers.size == 1:
+        return own
+    content = workers.furthest(content, len(own["history"]) // 2 if own else 0)
+    return _loaded(content, path) if content else None
 
 
-def _loaded(content: bytes) -> dict:
-    return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+def _loaded(content: bytes, path) -> dict:
+    try:
+        return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except Exception:  # zip, pickle and torch each have errors of their own for a file that is cut off or changed
+        raise ReceptiveError(f"the checkpoint {path} is damaged: remove it to train from the beginning") from None
 
 
 def _restore(state, network, optimiser, order, chance, device) -> list[dict]:

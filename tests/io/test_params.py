@@ -191,6 +191,29 @@ def test_impossible_overrides_are_refused(folder, override, cause):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("overrides", "reason"),
+    [
+        (("train.resnet34.epochs=-1",), "train.resnet34.epochs: input should be greater than or equal to 1, not -1"),
+        (("dataset=folder",), "data.five: 'fivecnn' learns five classes of folder: name them, or choose other netw"),
+        (("+surprise=1",), "surprise is not a parameter: remove it"),
+        (("model=resnet",), "conf/ cannot be composed: "),
+    ],
+)
+def test_what_is_impossible_is_not_written(tmp_path, overrides, reason):
+    shutil.copytree(PROJECT / "conf", tmp_path / "conf")
+    for before in (None, b"kept: 1\n"):
+        if before:
+            (tmp_path / "params.yaml").write_bytes(before)
+        with pytest.raises(ReceptiveError) as caught:
+            compose(tmp_path, overrides)
+        said = str(caught.value)
+        assert said.removeprefix(f"{tmp_path / 'params.yaml'} is not written: ").startswith(reason)
+        assert "\n" not in said
+        assert {path.name for path in tmp_path.iterdir()} - {"conf"} == ({"params.yaml"} if before else set())
+    assert (tmp_path / "params.yaml").read_bytes() == before
+
+
 def test_composing_needs_conf(tmp_path):
     with pytest.raises(ReceptiveError, match=r"conf/config.yaml is missing: run this in the project's folder"):
         compose(tmp_path)
@@ -233,6 +256,22 @@ def test_what_is_read_is_what_was_written(tmp_path, default):
     assert {name: params.classes_of(name) for name in STUDIED} == dict.fromkeys(STUDIED) | {
         "fivecnn": default["data"]["five"]
     }
+
+
+@pytest.mark.parametrize("name", ["resnet18", "torchvision:vgg16", "torchvision-vgg16", "timm:resnet18.a1_in1k"])
+def test_sections_by_network_take_every_spelling_of_a_known_one(tmp_path, default, name):
+    values = at(at(default, "embed.layers", {name: ["x"]}), "report.channels", {name: 3})
+    params = load_params(write(tmp_path, at(values, "feature_maps.classes", {name: "cat"})))
+    assert list(params.embed.layers) == list(params.feature_maps.classes) == [networks.slug(name)]
+    assert params.channel_of(name, 64) == params.channel_of(networks.slug(name) + "-2", 64) == 3
+
+
+def test_the_channel_of_a_layer_is_its_last_where_it_has_fewer(tmp_path, default):
+    params = load_params(write(tmp_path, at(default, "report.channels", {"resnet34": 18})))
+    found = [params.channel_of("resnet34", units) for units in (64, 19, 18, 16)]
+    assert found == [18, 18, 17, 15]
+    assert params.channel_of("resnet34-2", 64) == 18
+    assert params.channel_of("vggcnn", 64) == 0
 
 
 def test_parameters_cannot_be_changed(tmp_path, default):
@@ -312,7 +351,17 @@ CHANGES = [  # (parameter, value, what the line says of it)
     ("datasets", ["collages"], "data.digits: 'digits' is not one of datasets"),
     ("data.natural", "imagenet", "data.natural: 'imagenet' is not one of datasets"),
     ("prepare.digits", None, "prepare: data set 'digits' of datasets has no section prepare.digits"),
-    ("report.channels", {"resnt34": 3}, "unknown network 'resnt34': did you mean resnet34"),
+    ("report.channels", {"resnt34": 3}, "report.channels.resnt34: unknown network 'resnt34': did you mean resnet34"),
+    ("report.filter_units", {"resnt34": [3]}, "report.filter_units.resnt34: unknown network 'resnt34': did you mean"),
+    ("embed.layers", {"vggcn": ["c1_1"]}, "embed.layers.vggcn: unknown network 'vggcn': did you mean vggcnn"),
+    ("embed.regions", {"vggcn": {}}, "embed.regions.vggcn: unknown network 'vggcn': did you mean vggcnn"),
+    ("feature_maps.classes", {"digitcn": "7"}, "feature_maps.classes.digitcn: unknown network 'digitcn': did you"),
+    ("feature_maps.classes", {"digitcnn-2": "7"}, "'digitcnn-2' is one training of digitcnn: name the network"),
+    (
+        "maximize.groups",
+        [{"networks": ["vgg"], "layers": ["overview"], "objective": "neuron", "preset": "ks"}],
+        "maximize.groups.0.networks.0: unknown network 'vgg'",
+    ),
     ("report.channels", {"resnet34": -1}, "report.channels.resnet34: input should be greater than or equal to 0"),
 ]
 

@@ -64,8 +64,9 @@ def figure(study: Study, rows: list[Row]):
         tables[network] = artifacts.read_identity(network)
         similarities = artifacts.read_similarities(network)
         known = [layer for layer in artifacts.read_layers(network) if layer.alias in figures.SHOWN]
-        shown = study.params.report.channels.get(network, 0)
-        channels = list(dict.fromkeys([shown, *range(figures.CHANNELS)]))[: figures.CHANNELS]
+        units = min(layer.units for layer in known)
+        shown = study.params.channel_of(network, units)
+        channels = list(dict.fromkeys([shown, *range(min(units, figures.CHANNELS))]))[: figures.CHANNELS]
         strips[network] = channels, {layer.alias: _stimuli(network, layer.name, channels) for layer in known}
         pair = artifacts.identity_pair("trained", "responses", known[-2].name, known[-1].name)
         matrices[network] = known[-2].alias, known[-1].alias, similarities[pair]

@@ -8,6 +8,10 @@ from matplotlib.figure import Figure
 from receptive.figures.stimuli import UnitStimuli, enlarged, mark_outside, mosaic, show_difference, tiles
 from receptive.figures.style import as_colour, figure, say, show
 
+WEAK = 0.5
+"""An image that reaches less than this part of the greatest natural response is marked as weak."""
+
+_RED = "#a03030"  # as ``style.say`` writes what failed
 _WORDS = {
     "zero_gradient": "no gradient:\nthe unit stays\nsilent",
     "diverged": "diverged",
@@ -91,7 +95,7 @@ def overview(
     for row, (name, panels, natural) in zip(grid, units, strict=True):
         row[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9)
         for axes, panel in zip(row, panels, strict=False):
-            _draw(axes, panel, 7)
+            _draw(axes, panel, 6)  # "weak: 0.4 × natural" is as wide as its picture
         show_difference(row[-2], natural)
         if natural.dead:
             say(row[-1], "dead channel: never active on a validation image")
@@ -130,7 +134,10 @@ def _draw(axes, panel: Panel, size: float) -> None:
         show(axes, _on_canvas(panel))
         if panel.reached is not None:
             digits = 0 if abs(panel.reached) >= 10 else 1
-            axes.set_xlabel(f"{panel.reached:.{digits}f} × natural", fontsize=size, labelpad=2)
+            words, weak = f"{panel.reached:z.{digits}f} × natural", panel.reached < WEAK
+            axes.set_xlabel(
+                f"weak: {words}" if weak else words, fontsize=size, labelpad=2, color=_RED if weak else "black"
+            )
 
 
 def _on_canvas(panel: MaximisedUnit) -> np.ndarray:

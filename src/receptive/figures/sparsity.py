@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 
 from receptive.figures.claims import draw_estimates
@@ -20,9 +22,9 @@ def sparsity_by_depth(table: pd.DataFrame) -> Figure:
     panels = paired(list(table["network"].unique()))
     fig = figure(11, 3.3 * len(panels))
     for axes, members in zip(fig.subplots(len(panels), 1, squeeze=False)[:, 0], panels, strict=True):
-        for below, network in enumerate(members):  # labels above the first network's marks, below the second's
-            rows = table[(table["network"] == network) & table["kind"].isin(["conv", "pool"])].reset_index()
-            place = rows["depth"] + 0.5 * (rows["kind"] == "pool")  # a pool follows its convolution
+        drawn = {network: _places(table[table["network"] == network]) for network in members}
+        for network, rows in drawn.items():
+            place = rows["place"]
             axes.plot(place, rows["zero_fraction"], "-", color=colour(network), linewidth=1.4, label=network)
             for kind, face in (("conv", colour(network)), ("pool", "white")):
                 at = rows["kind"] == kind
@@ -30,21 +32,50 @@ def sparsity_by_depth(table: pd.DataFrame) -> Figure:
                     place[at], rows["zero_fraction"][at], s=30, zorder=3, facecolor=face, edgecolor=colour(network)
                 )
             if len(rows) <= 20:
-                for x, y, alias in zip(place, rows["zero_fraction"], rows["alias"], strict=True):
+                others = [its for name, its in drawn.items() if name != network]
+                sides = labels_above(rows, others)
+                for x, y, alias, above in zip(place, rows["zero_fraction"], rows["alias"], sides, strict=True):
                     axes.annotate(
                         alias,
                         (x, y),
-                        xytext=(0, -14 if below else 7),
+                        xytext=(0, 7 if above else -14),
                         textcoords="offset points",
                         ha="center",
                         fontsize=7,
                         color=colour(network),
+                        path_effects=[withStroke(linewidth=2.5, foreground="white")],  # over the lines, not among them
                     )
         axes.set(xlabel="depth (weight layers)", ylabel="share of zero responses", ylim=(0, 1.08))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.spines[["top", "right"]].set_visible(False)
         axes.legend(frameon=False, loc="lower right", fontsize=9)
     return fig
+
+
+def _places(rows: pd.DataFrame) -> pd.DataFrame:
+    """Convolutions and pools of one network with their ``place`` along the axis, a pool half a step behind."""
+    rows = rows[rows["kind"].isin(["conv", "pool"])].reset_index()
+    return rows.assign(place=rows["depth"] + 0.5 * (rows["kind"] == "pool"))
+
+
+def labels_above(rows: pd.DataFrame, others: list[pd.DataFrame]) -> list[bool]:
+    """Whether each mark's label stands above it, where nothing else is drawn; else it stands below.
+
+    Above where the network is the highest; where it is alone, above unless its line comes down to the mark.
+
+    Args:
+        rows: of one network, ``place, zero_fraction`` in the order of ``place``; others: the same of the others that
+            share the panel.
+    """
+    place, value = rows["place"].to_numpy(), rows["zero_fraction"].to_numpy()
+    # a line's end has one neighbour, which counts twice
+    before, after = np.append(value[1:2], value[:-1]), np.append(value[1:], value[-2:-1])
+    lines = [np.interp(place, its["place"], its["zero_fraction"], left=np.nan, right=np.nan) for its in others]
+    sides = []
+    for at in range(len(rows)):
+        beside = [line[at] for line in lines if np.isfinite(line[at])]
+        sides.append(bool(value[at] >= (max(beside) if beside else (before[at] + after[at]) / 2)))
+    return sides
 
 
 def claim(zeros: pd.DataFrame, rows: Sequence) -> Figure:

@@ -1,9 +1,10 @@
 """params.yaml, validated: the one place that says which parameters there are and what they may be."""
 
+import os
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
 
 from receptive import datasets, networks
 from receptive.errors import ReceptiveError
@@ -11,6 +12,22 @@ from receptive.recipe import Name, Positive, Recipe, Section
 
 Count = Annotated[int, Field(ge=1)]
 _AMONG_RECIPES = ("devices", "nodes")
+
+
+def _network(name: str) -> str:
+    """A network's name as sections are looked up by it: ``torchvision:vgg16`` becomes ``torchvision-vgg16``."""
+    try:
+        networks.check_name(name)
+    except ReceptiveError as error:
+        raise ValueError(str(error)) from None
+    base = networks.base_name(name)
+    if base != networks.slug(name):
+        raise ValueError(f"'{name}' is one training of {base}: name the network")
+    return base
+
+
+Network = Annotated[Name, AfterValidator(_network)]
+"""Names that are no network's would be passed over without a word, so they are refused."""
 
 
 class Data(Section):
@@ -144,7 +161,7 @@ class Ablate(Section):
 class MaximizeGroup(Section):
     """One entry of ``maximize.groups``: what is maximised for every unit shown of some layers."""
 
-    networks: list[Name] | None = None
+    networks: list[Network] | None = None
     """Which networks it is for; None is all."""
     layers: Annotated[list[Name], Field(min_length=1)]
     """Names or aliases of layers, or the words of ``networks.sites.select_layers``."""
@@ -189,7 +206,7 @@ class Deconvolve(Section):
 class Embed(Section):
     """Section ``embed``; ``methods.embedding.embed`` and ``methods.purity`` say what the numbers mean."""
 
-    layers: dict[Name, Annotated[list[Name], Field(min_length=1)]]
+    layers: dict[Network, Annotated[list[Name], Field(min_length=1)]]
     """Layers to map, by network; others map the two that correspond to YU's c4_1 and c5_3 of VGGCNN."""
     images: Count
     """Validation images, drawn at random, whose positions are mapped."""
@@ -206,7 +223,7 @@ class Embed(Section):
     """Cells along each side of the filled plane, coarse and fine."""
     region_cells: Annotated[int, Field(ge=2)]
     """Side of a region in cells of the fine grid."""
-    regions: dict[Name, dict[Name, list[Annotated[list[Annotated[float, Field(ge=0, le=1)]], Field(min_length=2)]]]]
+    regions: dict[Network, dict[Name, list[Annotated[list[Annotated[float, Field(ge=0, le=1)]], Field(min_length=2)]]]]
     """Centres to look at instead, by network and layer: [across, up], as parts of the plane."""
     units: Count
     """Strongest units shown of each region."""
@@ -296,20 +313,20 @@ class FeatureMaps(Section):
 
     layers: Count
     """How many of the first convolutions."""
-    classes: dict[Name, Name]
+    classes: dict[Network, Name]
     """Network to the class whose first validation image is shown; without one, the class with label 0."""
 
 
 class Report(Section):
     """Section ``report``."""
 
-    channels: dict[Name, Annotated[int, Field(ge=0)]]
+    channels: dict[Network, Annotated[int, Field(ge=0)]]
     """The channel of the detailed figures (KS 4 to 7), for each network that has them."""
     overview_channels: Count
     """Channels on the overview sheets, from channel 0 on."""
     filters: Count
     """Virtual filters shown of every network, strongest first."""
-    filter_units: dict[Name, list[Annotated[int, Field(ge=0)]]]
+    filter_units: dict[Network, list[Annotated[int, Field(ge=0)]]]
     """Units of the second layer to show instead, by network."""
     deconvolution_sheets: Count
     """Layers of a network whose units are shown by their deconvolved patches, spread over depth; all of VGGCNN."""
@@ -399,11 +416,6 @@ class Params(Section):
         for kind in ("natural", "digits"):
             if getattr(self.data, kind) not in self.datasets:
                 raise ValueError(f"data.{kind}: '{getattr(self.data, kind)}' is not one of datasets")
-        for name in self.report.channels:
-            networks.check_name(name)
-        for group in self.maximize.groups:
-            for name in group.networks or ():
-                networks.check_name(name)
         return self
 
     def recipe(self, network: str) -> Recipe:
@@ -441,6 +453,10 @@ class Params(Section):
     def dataset_of(self, network: str) -> str:
         """Name of the prepared set that the network's images come from."""
         return self.data.digits if self.recipe(network).data == "digits" else self.data.natural
+
+    def channel_of(self, network: str, units: int) -> int:
+        """The channel of the detailed figures of a layer with ``units`` channels: ``report.channels``, or its last."""
+        return min(self.report.channels.get(networks.base_name(network), 0), units - 1)
 
     def classes_of(self, network: str) -> list[str] | None:
         """The classes that the network learns; None where it learns all of its set."""
@@ -487,7 +503,7 @@ def _sentence(error: dict) -> str:
     section, *rest = error["loc"] or [""]
     if section == "scale" and rest and rest[0] in _AMONG_RECIPES:
         section = "train"
-    where = ".".join(map(str, [section, *rest]))
+    where = ".".join(str(part) for part in [section, *rest] if part != "[key]")
     if error["type"] == "model_type" and not where:
         return "it holds no parameters: run 'receptive compose'"
     if error["type"] == "extra_forbidden":
@@ -501,18 +517,28 @@ def _sentence(error: dict) -> str:
 
 
 def compose(folder: Path = Path(), overrides: tuple[str, ...] = ()) -> Path:
-    """Writes params.yaml from conf/, just as ``dvc exp run -S ...`` does.
+    """Writes params.yaml from conf/, just as ``dvc exp run -S ...`` does; what is impossible leaves it as it is.
 
     Raises:
-        ReceptiveError: there is no conf/ here, or an override does not fit it.
+        ReceptiveError: there is no conf/ here, an override does not fit it, or what comes of it is impossible (as
+            ``load_params``).
     """
     from dvc.utils.hydra import compose_and_dump  # DVC's own code, so that the bytes agree
 
     if not (folder / "conf" / "config.yaml").exists():
         raise ReceptiveError("conf/config.yaml is missing: run this in the project's folder")
     target, conf = folder / "params.yaml", str((folder / "conf").resolve())
+    beside = folder / "params.part.yaml"  # DVC goes by the suffix
     try:
-        compose_and_dump(target, conf, None, "config", conf, list(overrides))
-    except Exception as error:  # Hydra raises a family of its own, wrapped by DVC
-        raise ReceptiveError(f"conf/ cannot be composed: {' '.join(str(error).split())}") from None
+        try:
+            compose_and_dump(beside, conf, None, "config", conf, list(overrides))
+        except Exception as error:  # Hydra raises a family of its own, wrapped by DVC
+            raise ReceptiveError(f"conf/ cannot be composed: {' '.join(str(error).split())}") from None
+        try:
+            load_params(beside)
+        except ReceptiveError as error:
+            raise ReceptiveError(f"{target} is not written: {str(error).removeprefix(f'{beside}: ')}") from None
+        os.replace(beside, target)
+    finally:
+        beside.unlink(missing_ok=True)
     return target

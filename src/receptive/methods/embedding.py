@@ -253,16 +253,16 @@ def check(vectors: np.ndarray, layer: str, perplexity: float) -> None:
             f"{layer}: {bad} of {len(vectors)} vectors are not finite: train the network again with a lower learning "
             "rate"
         )
+    if len(vectors) > 1 and (vectors == vectors[0]).all():  # first: more points of a dead layer would not help
+        raise Constant(
+            f"{layer}: all {len(vectors)} vectors are equal, so there is nothing to map: choose another layer in "
+            "embed.layers or train the network longer"
+        )
     needed = int(np.ceil(NEIGHBOURS_PER_PERPLEXITY * perplexity)) + 1
     if len(vectors) < needed:
         raise TooFew(
             f"{layer}: {len(vectors)} points are too few for perplexity {perplexity:g}, which needs {needed}: "
             "raise embed.positions or embed.images, or lower embed.perplexity"
-        )
-    if (vectors == vectors[0]).all():
-        raise Constant(
-            f"{layer}: all {len(vectors)} vectors are equal, so there is nothing to map: choose another layer in "
-            "embed.layers or train the network longer"
         )
 
 

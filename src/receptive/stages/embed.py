@@ -1,5 +1,6 @@
 """The representation spaces: maps of patches of two layers, and what the neighbours of every layer share (YU 4.1)."""
 
+import sys
 from typing import Annotated
 
 import typer
@@ -25,9 +26,10 @@ def main(network: Annotated[str, typer.Argument(help="Name of the network.")]) -
     from tqdm import tqdm
 
     from receptive.device import pick_device
+    from receptive.errors import ReceptiveError
     from receptive.io import artifacts
     from receptive.methods.capture import for_inference
-    from receptive.methods.embedding import Constant, Sample, TooFew, distinct, sample_positions, vectors_at
+    from receptive.methods.embedding import Constant, Sample, TooFew, sample_positions, vectors_at
     from receptive.networks import base_name
     from receptive.networks.normalisation import pixels
     from receptive.networks.sites import corresponding_layers, find_layer, layers
@@ -42,6 +44,7 @@ def main(network: Annotated[str, typer.Argument(help="Name of the network.")]) -
     known = layers(net, size, description["channels"])
     named = settings.layers.get(base)
     chosen = [find_layer(known, word) for word in named] if named else corresponding_layers(known)
+    centres = centres_by_hand(settings.regions.get(base, {}), chosen, base)
     spatial = [layer for layer in known if layer.kind in ("conv", "pool") and layer.readable]
     device = pick_device(params.device)
     net, untrained = (for_inference(one).to(device) for one in (net, untrained))
@@ -81,9 +84,9 @@ def main(network: Annotated[str, typer.Argument(help="Name of the network.")]) -
         }
         largest = params.mine.largest_field * size
         purity, purity_images = purity_by_layer(spatial, places, states, seen, validation, size, largest, settings, bar)
-        rows, points, grids, regions, region_units = [], {}, {}, [], []
+        rows, points, grids, regions, region_units, reasons = [], {}, {}, [], [], []
         for layer, sample, vectors in zip(chosen, maps, found, strict=False):
-            kept = distinct(vectors) if np.isfinite(vectors).all() else np.arange(len(vectors))
+            kept = points_to_map(vectors)
             coinciding = len(vectors) - len(kept)
             vectors, sample = vectors[kept], Sample(layer.name, sample.image[kept], sample.y[kept], sample.x[kept])
             heading = {"layer": layer.name, "alias": layer.alias, "depth": layer.depth, "kind": layer.kind}
@@ -96,18 +99,20 @@ def main(network: Annotated[str, typer.Argument(help="Name of the network.")]) -
             except (TooFew, Constant) as error:
                 if named:
                     raise
-                print(f"warning: no map: {error}")
+                reasons.append(str(error))
                 rows.append({**heading, "reason": str(error)})
                 continue
             rows.append({**heading, **quality})
             points[layer.name] = table.assign(e1=plane[:, 0], e2=plane[:, 1])[COLUMNS]
-            by_hand = settings.regions.get(base, {})
-            centres = by_hand.get(layer.alias, by_hand.get(layer.name))
-            its = regions_of(layer, plane, vectors, table, centres, settings)
+            its = regions_of(layer, plane, vectors, table, centres.get(layer.name), settings)
             grids[layer.name] = its[0]
             regions += its[1]
             region_units += its[2]
             bar.update()
+        if not points:
+            raise ReceptiveError("; ".join(reasons))
+        for reason in reasons:
+            tqdm.write(f"warning: no map: {reason}", file=sys.stderr)
         regions = pd.DataFrame(regions, columns=REGION)
         region_units = pd.DataFrame(region_units, columns=["layer", "region", "rank", "unit", "activation"])
         preferred = artifacts.read_preferred(network)
@@ -115,16 +120,12 @@ def main(network: Annotated[str, typer.Argument(help="Name of the network.")]) -
         best = preferred[(preferred["rank"] < settings.patches) & (preferred["activation"] > 0)]
         best = best.merge(wanted, on=["layer", "unit"]).sort_values(["layer", "unit", "rank"], ignore_index=True)
         carried = [layer for layer in chosen if layer.name in points]
-        units, patches = (
-            unit_patches(net, seen, best, carried, size, largest, settings.batch_size, bar.update)
-            if carried
-            else (best, {})
-        )
+        units, patches = unit_patches(net, seen, best, carried, size, largest, settings.batch_size, bar.update)
     layers_table = pd.DataFrame(rows).reindex(columns=[*heading, *QUALITY])
     folder = artifacts.write_embedding(
         network, layers_table, points, grids, regions, region_units, units, patches, purity, purity_images
     )
-    names = ", ".join(layer.alias for layer in carried) or "no layer"
+    names = ", ".join(layer.alias for layer in carried)
     print(f"{folder}: maps of {names}, purity of {len(spatial)} layers")
 
 
@@ -139,6 +140,43 @@ QUALITY = [
     *("method", "perplexity", "row_perplexity", "components", "variance_fraction", "kl_divergence", "trustworthiness"),
     *("purity_space", "purity_map", "purity_chance"),
 ]
+
+
+def centres_by_hand(regions: dict[str, list], chosen: list, network: str) -> dict[str, list]:
+    """``embed.regions`` of one network by the layers' own names.
+
+    Args:
+        regions: name or alias of a layer to centres; chosen: the layers that are mapped.
+
+    Raises:
+        ReceptiveError: a layer is not among those.
+    """
+    from receptive.errors import ReceptiveError
+    from receptive.networks.sites import find_layer
+
+    try:
+        return {find_layer(chosen, word).name: centres for word, centres in regions.items()}
+    except ReceptiveError as error:
+        raise ReceptiveError(
+            f"embed.regions.{network}: {error} (the layers that are mapped), or name it in embed.layers.{network}"
+        ) from None
+
+
+def points_to_map(vectors):
+    """Numbers of the points that a map is made of: the distinct ones (``methods.embedding.distinct``).
+
+    All of them where none can be left out before ``methods.embedding.check`` has told what is wrong: where a value is
+    not finite, or all vectors are equal.
+
+    Args:
+        vectors: point x unit.
+    """
+    import numpy as np
+
+    from receptive.methods.embedding import distinct
+
+    kept = distinct(vectors) if np.isfinite(vectors).all() else []
+    return kept if len(kept) > 1 else np.arange(len(vectors))
 
 
 def shown_boxes(layer, y, x, size: int, largest: float) -> tuple:

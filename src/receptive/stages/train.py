@@ -45,6 +45,10 @@ def train(params: "Params", network: str, workers: "Workers") -> None:
 
     recipe = params.recipe(network)
     prepared = artifacts.read_images(params, network)
+    if workers.rank == 0:
+        for other in params.models:  # the first training refuses a typo in data.five, not the last one
+            if params.classes_of(other) not in (None, params.classes_of(network)):
+                artifacts.read_images(params, other)
     size, channels = prepared.images.shape[1], prepared.images.shape[3]
     device = workers.device(pick_device(params.device))
     net = networks.build(network, len(prepared.classes), size, channels, **recipe.options())

@@ -9,7 +9,7 @@ from receptive.io import artifacts
 from receptive.io.params import Params
 from receptive.networks.sites import Layer, overview_layers
 from receptive.report.page import Picture, Section
-from receptive.report.sections.preferred import stimuli_of
+from receptive.report.sections.preferred import channel_words, stimuli_of
 from receptive.report.writer import Writer
 
 _KINDS = {
@@ -78,9 +78,10 @@ def section(params: Params, layers: dict[str, list[Layer]], write: Writer) -> Se
         "one class (its score before the softmax). KS start from a zero image (the mean colour), TG from noise or from "
         "the class's mean image; “robust” optimises spatial frequencies and decorrelated colours under small random "
         "movements, for layers where the papers' settings give noise. Below each image stands its response over the "
-        "greatest that any validation image gets (for a channel: greatest mean over the map). Contrast is "
-        "stretched, each "
-        "image by itself. A unit whose rectifier is closed at the start has no gradient; it is named, not drawn. "
+        "greatest that any validation image gets (for a channel: greatest mean over the map); red and "
+        f"“weak” marks images that reach less than {figures.WEAK:g} of it: the ascent failed, and they say little of "
+        "what the unit prefers. Contrast is stretched, each image by itself. A unit whose rectifier is closed at the "
+        "start has no gradient; it is named, not drawn. "
         "“Redirected” lets gradients through closed rectifiers where otherwise none would pass. Of a pool's "
         "neuron only the "
         "window that wins at the start climbs; the rest of its receptive field stays as it was.",
@@ -114,20 +115,22 @@ def _paper_figures(params, network, layers, results, write) -> list[Picture]:
     parts = []
     kinds = {"maximised as KS": "ks", "same, redirected": "ks_redirected"}
     for number, objective, words in ((8, "neuron", "centre neuron"), (9, "channel", "whole channel")):
-        shown = []
+        shown, channels = [], {}
         for layer in _shown(params, network, layers):
-            channel = min(params.report.channels[network], layer.units - 1)
+            channel = params.channel_of(network, layer.units)
             drawn = [results.panel(layer, (objective, preset, "zero"), channel) for preset in kinds.values()]
             if any(drawn):
+                channels[layer.alias] = channel
                 natural = stimuli_of(params, network, layer, channel)
                 shown.append((f"{layer.alias}, {layer.field.size} px", drawn, natural))
         if shown:
+            which = channel_words(channels)
             parts.append(
                 write.picture(
                     f"ks{number}_{objective}_{network}",
-                    figures.maximised_and_natural(f"{network}, channel {channel}: {words}", list(kinds), shown),
-                    f"Maximised images for the {words} of channel {channel} of {network} in three layers",
-                    f"As KS figure {number}: an image that maximises the {words} of channel {channel} of "
+                    figures.maximised_and_natural(f"{network}, {which}: {words}", list(kinds), shown),
+                    f"Maximised images for the {words} of {which} of {network} in three layers",
+                    f"As KS figure {number}: an image that maximises the {words} of {which} of "
                     f"{network}, to the "
                     "letter and with redirected gradients; below, what natural images say: the mean preferred stimulus "
                     "minus the mean of all patches, and the top patches.",

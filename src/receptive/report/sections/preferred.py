@@ -40,25 +40,26 @@ def section(params: Params, layers: dict[str, list[Layer]], write: Writer) -> Se
 
 
 def _paper_figures(params, network, layers, filters, numbers, write) -> list[Picture]:
-    channel = min(params.report.channels[network], len(filters) - 1)
-    shown = [layer for layer in layers if layer.alias in KS_LAYERS]
-    known = [stimuli_of(params, network, layer, channel) for layer in shown if mined(params, network, layer)]
-    if not known:
+    shown = [layer for layer in layers if layer.alias in KS_LAYERS and mined(params, network, layer)]
+    if not shown:
         return []
+    channels = {layer.alias: params.channel_of(network, layer.units) for layer in shown}
+    known = [stimuli_of(params, network, layer, channels[layer.alias]) for layer in shown]
+    first, words = params.channel_of(network, len(filters)), channel_words(channels)
     top, mean = numbers
     return [
         write.picture(
             f"ks{top}_top_patches_{network}",
-            stimuli.top_patches(f"{network}, channel {channel}", known),
-            f"Top 16 patches of channel {channel} of {network} in three layers",
-            f"As KS figure {top}: the 16 patches that excite channel {channel} of {network} most, best first, in "
+            stimuli.top_patches(f"{network}, {words}", known),
+            f"Top 16 patches of {words} of {network} in three layers",
+            f"As KS figure {top}: the 16 patches that excite {words} of {network} most, best first, in "
             "layers of growing receptive field.",
         ),
         write.picture(
             f"ks{mean}_mean_stimuli_{network}",
-            stimuli.mean_stimuli(f"{network}, channel {channel}", filters[channel], known),
-            f"First filter and mean preferred stimuli of channel {channel} of {network}",
-            f"As KS figure {mean}: the first filter of channel {channel} of {network} and its mean preferred stimuli "
+            stimuli.mean_stimuli(f"{network}, {words}", filters[first], known),
+            f"First filter {first} and mean preferred stimuli of {words} of {network}",
+            f"As KS figure {mean}: first filter {first} of {network} and the mean preferred stimuli of {words} "
             "(KS equations 4 and 5); below, their difference from the mean of all patches. N counts the positive "
             "responses.",
         ),
@@ -91,6 +92,20 @@ def mined(params: Params, network: str, layer: Layer) -> bool:
         return False
     limit = params.mine.largest_field * artifacts.read_description(network)["image_size"]
     return max(layer.field.y.size, layer.field.x.size) <= limit
+
+
+def channel_words(channels: dict[str, int]) -> str:
+    """The channels of ``Params.channel_of`` in words: "channel 18", or, where only some layers have that many,
+    "channel 15 (p1) and 18 (c4_1)".
+
+    Args:
+        channels: by the layer's alias.
+    """
+    numbers = list(dict.fromkeys(channels.values()))
+    if len(numbers) == 1:
+        return f"channel {numbers[0]}"
+    layers = {number: ", ".join(alias for alias, its in channels.items() if its == number) for number in numbers}
+    return "channel " + " and ".join(f"{number} ({layers[number]})" for number in numbers)
 
 
 def stimuli_of(params: Params, network: str, layer: Layer, channel: int) -> stimuli.UnitStimuli:

@@ -34,7 +34,9 @@ def section(params: Params, layers: dict[str, list[Layer]], units: pd.DataFrame,
 def _sheet(params: Params, network: str, layers: list[Layer], units: pd.DataFrame, write: Writer) -> Picture:
     arrays, names = artifacts.read_filters(network)
     virtual = arrays["virtual"]
-    asked = [unit for unit in params.report.filter_units.get(network, []) if unit < len(virtual)]
+    named = params.report.filter_units.get(network, [])
+    asked = [unit for unit in named if unit < len(virtual)]
+    beyond = ", ".join(str(unit) for unit in named if unit >= len(virtual))
     chosen = asked or strongest(virtual, params.report.filters)
     # one convolution right behind the other, so that their product is a kernel (rectification apart)
     direct = layers[1].kind == "conv" and arrays["second"].shape[2:] != (1, 1)
@@ -57,6 +59,7 @@ def _sheet(params: Params, network: str, layers: list[Layer], units: pd.DataFram
     kernel = "x".join(map(str, arrays["second"].shape[2:]))
     more = " Beside it the kernel of both layers together, with every tap in its own place." if direct else ""
     folded = f" The scale of {names['folded']} is folded into the first filters." if names["folded"] else ""
+    absent = f" It has {len(virtual)} units there, so of report.filter_units no {beyond}." if beyond else ""
     return write.picture(
         f"ks3_virtual_filters_{network}",
         figures.virtual_filter_sheet(network, shown, arrays["first"].transpose(0, 2, 3, 1), dead),
@@ -64,7 +67,7 @@ def _sheet(params: Params, network: str, layers: list[Layer], units: pd.DataFram
         f"As KS figure 3: {network}, {second} ({kernel}). The virtual filter, the unit's greatest weight to every "
         f"first filter in falling order, and the first filters in that order (the first and last 16 where there are "
         "more)."
-        f"{more}{folded}",
+        f"{more}{folded}{absent}",
     )
 
 
