@@ -45,11 +45,16 @@ RISING = {"c1": 0.4, "p1": 0.1, "c2": 0.5, "c3": 0.7, "p3": 0.6, "fc": 0.0}
 FLAT = {"c1": 0.5, "p1": 0.45, "c2": 0.6, "c3": 0.4, "p3": 0.4, "fc": 1.0}
 
 
-def sparse(monkeypatch, made):
-    monkeypatch.setattr(artifacts, "read_zeros", lambda network: made[network])
+def measured(monkeypatch, claim, reader, made):
+    """The study, its rows, and these by name, where ``reader`` of artifacts gives what was made for a training."""
+    monkeypatch.setattr(artifacts, reader, lambda network: made[network])
     planted = study(made)
-    rows = sparsity.measure(planted)
+    rows = claim.measure(planted)
     return planted, rows, by_name(rows)
+
+
+def sparse(monkeypatch, made):
+    return measured(monkeypatch, sparsity, "read_zeros", made)
 
 
 def test_zeros_that_rise_and_pools_that_lower_them(monkeypatch):
@@ -134,10 +139,7 @@ def energies(trained, untrained, images=60, seed=0) -> pd.DataFrame:
 
 
 def energetic(monkeypatch, made):
-    monkeypatch.setattr(artifacts, "read_energy", lambda network: made[network])
-    planted = study(made)
-    rows = discrimination.measure(planted)
-    return planted, rows, by_name(rows)
+    return measured(monkeypatch, discrimination, "read_energy", made)
 
 
 def test_energy_that_falls(monkeypatch):

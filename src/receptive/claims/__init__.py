@@ -21,7 +21,7 @@ import itertools
 import math
 import pkgutil
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import TYPE_CHECKING, Literal
@@ -216,6 +216,18 @@ class Study:
     def replicas(self, network: str) -> list[str]:
         """All trainings of a network, its own name first; empty where the study does not have it."""
         return self.params.trainings(network)
+
+    def across(self, measure: Callable[..., list[Row]], *networks: str, given: tuple = ()) -> list[Row]:
+        """The rows of all trainings, one each of what ``measure`` gives row by row (``across_seeds``).
+
+        Args:
+            measure: called with this study, the names of one training of every network, and what is ``given``; its
+                rows have the same order for every training.
+            networks: one, or those that are compared, training with training in their order.
+        """
+        trainings = zip(*(self.replicas(network) for network in networks), strict=True)
+        by_training = (measure(self, *names, *given) for names in trainings)
+        return [across_seeds(list(same)) for same in zip(*by_training, strict=True)]
 
     def missing(self, *networks: str) -> str:
         """Why a claim about these networks cannot be measured; empty where it can."""

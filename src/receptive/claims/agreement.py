@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from receptive.claims import Row, Study, across_seeds, measured, not_measured
+from receptive.claims import Row, Study, measured, not_measured
 from receptive.io import artifacts
 from receptive.methods.identity import correlations, identity_test, own_and_others
 from receptive.methods.image_statistics import high_frequency_share
@@ -79,8 +79,7 @@ def measure(study: Study) -> list[Row]:
     for network in dict.fromkeys([NETWORK, *study.networks]):
         if network not in study.networks:
             continue
-        trainings = zip(*(_rows(study, name, network == NETWORK) for name in study.replicas(network)), strict=True)
-        rows += [across_seeds(list(same)) for same in trainings]
+        rows += study.across(_rows, network, given=(network == NETWORK,))
     return rows
 
 

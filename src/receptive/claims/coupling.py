@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from receptive.claims import Row, Study, across_seeds, measured, not_measured
+from receptive.claims import Row, Study, measured, not_measured
 from receptive.io import artifacts
 from receptive.methods.coupling import beside_strongest, cosines, coupling, dealt_anew
 from receptive.methods.inference import Estimate, apart
@@ -36,10 +36,7 @@ def measure(study: Study) -> list[Row]:
     missing = study.missing(NETWORK)
     rows = [not_measured(NETWORK, _TRAINED, missing)] if missing else []
     for network in study.networks:
-        trainings = zip(
-            *(_rows(study, replica, network == NETWORK) for replica in study.replicas(network)), strict=True
-        )
-        rows += [across_seeds(list(same)) for same in trainings]
+        rows += study.across(_rows, network, given=(network == NETWORK,))
     return rows
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from receptive.claims import Row, Study, across_seeds, measured, not_measured
+from receptive.claims import Row, Study, measured, not_measured
 from receptive.io import artifacts
 from receptive.methods.inference import Estimate, apart, bootstrap, rank_correlations
 
@@ -39,13 +39,11 @@ def measure(study: Study) -> list[Row]:
         if reason := study.missing(network):
             rows += [not_measured(network, what, reason, decides=decides) for what in (FALL, LEARNED)]
             continue
-        trainings = zip(*(_fall(study, replica, decides) for replica in study.replicas(network)), strict=True)
-        rows += [across_seeds(list(same)) for same in trainings]
+        rows += study.across(_fall, network, given=(decides,))
     pair = f"{SHALLOW} - {DEEP}"
     if reason := study.missing(DEEP, SHALLOW):
         return [*rows, not_measured(pair, LAST, reason)]
-    replicas = zip(study.replicas(DEEP), study.replicas(SHALLOW), strict=True)
-    return [*rows, across_seeds([_compared(study, *names) for names in replicas])]
+    return rows + study.across(_compared, DEEP, SHALLOW)
 
 
 def figure(study: Study, rows: list[Row]):
@@ -83,16 +81,17 @@ def _falls(energy: pd.DataFrame, state: str) -> np.ndarray | None:
     return found[np.isfinite(found)]
 
 
-def _compared(study: Study, deep: str, shallow: str) -> Row:
+def _compared(study: Study, deep: str, shallow: str) -> list[Row]:
     found, images = {}, 0
     for state in ("trained", "untrained"):
         both = [_last_convolution(network, state) for network in (shallow, deep)]
         if any(its is None for its in both):
-            return not_measured(f"{SHALLOW} - {DEEP}", LAST, UNKNOWN)
+            return [not_measured(f"{SHALLOW} - {DEEP}", LAST, UNKNOWN)]
         difference = (both[0] - both[1]).dropna().to_numpy()
         found[state] = _mean(study, f"{shallow} {deep} {state}", difference)
         images = images or len(difference)
-    return measured(f"{SHALLOW} - {DEEP}", LAST, found["trained"], "images", control=found["untrained"], images=images)
+    pair = f"{SHALLOW} - {DEEP}"
+    return [measured(pair, LAST, found["trained"], "images", control=found["untrained"], images=images)]
 
 
 def _last_convolution(network: str, state: str) -> pd.Series | None:

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from receptive.claims import Row, Study, across_seeds, measured, not_measured
+from receptive.claims import Row, Study, measured, not_measured
 from receptive.io import artifacts
 from receptive.methods.inference import bootstrap
 
@@ -36,10 +36,7 @@ def measure(study: Study) -> list[Row]:
     missing = study.missing(NETWORK)
     rows = [not_measured(NETWORK, f"rise above {words}", missing) for words in _CONTROLS.values()] if missing else []
     for network in study.networks:
-        trainings = zip(
-            *(_rows(study, replica, network == NETWORK) for replica in study.replicas(network)), strict=True
-        )
-        rows += [across_seeds(list(same)) for same in trainings]
+        rows += study.across(_rows, network, given=(network == NETWORK,))
     return rows
 
 

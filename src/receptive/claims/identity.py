@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from receptive.claims import Row, Study, across_seeds, measured, not_measured
+from receptive.claims import Row, Study, measured, not_measured
 from receptive.io import artifacts
 from receptive.methods.inference import Estimate, bootstrap
 
@@ -43,14 +43,12 @@ def measure(study: Study) -> list[Row]:
             if reason := study.missing(network):
                 rows.append(not_measured(network, words, reason, decides=decides))
                 continue
-            its = [_of_network(study, replica, measure, decides) for replica in study.replicas(network)]
-            rows.append(across_seeds(its))
+            rows += study.across(_of_network, network, given=(measure, decides))
         pair, reason = f"{RESNET} - {PLAINNET}", study.missing(RESNET, PLAINNET)
         if reason:
             rows.append(not_measured(pair, words, reason))
             continue
-        replicas = zip(study.replicas(RESNET), study.replicas(PLAINNET), strict=True)
-        rows.append(across_seeds([_difference(study, *names, measure) for names in replicas]))
+        rows += study.across(_difference, RESNET, PLAINNET, given=(measure,))
     return rows
 
 
@@ -73,17 +71,17 @@ def figure(study: Study, rows: list[Row]):
     return figures.channel_identity(strips, matrices, tables, rows)
 
 
-def _of_network(study: Study, network: str, measure: str, decides: bool) -> Row:
+def _of_network(study: Study, network: str, measure: str, decides: bool) -> list[Row]:
     trained, untrained = (_own_minus_others(network, state, measure) for state in ("trained", "untrained"))
     words = MEASURES[measure]
     if not trained:
         reason = "no two layers of as many channels on one map" + (
             " whose stimuli are known" if measure == "stimuli" else ""
         )
-        return not_measured(network, words, reason, decides=decides)
+        return [not_measured(network, words, reason, decides=decides)]
     tests = artifacts.read_identity(network, "tests")
     of_all = tests[(tests["group"] == "all") & (tests["measure"] == measure) & (tests["state"] == "trained")]
-    return measured(
+    row = measured(
         network,
         words,
         _estimate(study, network, trained),
@@ -94,17 +92,18 @@ def _of_network(study: Study, network: str, measure: str, decides: bool) -> Row:
         p_value=float(of_all["p_value"].iloc[0]),
         decides=decides,
     )
+    return [row]
 
 
-def _difference(study: Study, resnet: str, plainnet: str, measure: str) -> Row:
+def _difference(study: Study, resnet: str, plainnet: str, measure: str) -> list[Row]:
     values = {
         state: [_own_minus_others(name, state, measure) for name in (resnet, plainnet)]
         for state in ("trained", "untrained")
     }
     if not all(values["trained"]):
-        return not_measured(f"{RESNET} - {PLAINNET}", MEASURES[measure], "one of them has no comparable layers")
+        return [not_measured(f"{RESNET} - {PLAINNET}", MEASURES[measure], "one of them has no comparable layers")]
     found = {state: _estimate(study, f"{resnet} {state}", *both) for state, both in values.items() if all(both)}
-    return measured(
+    row = measured(
         f"{RESNET} - {PLAINNET}",
         MEASURES[measure],
         found["trained"],
@@ -113,6 +112,7 @@ def _difference(study: Study, resnet: str, plainnet: str, measure: str) -> Row:
         units=sum(len(one) for one in values["trained"][0].values()),
         images=None if measure == "stimuli" else study.params.identity.images,
     )
+    return [row]
 
 
 def _own_minus_others(network: str, state: str, measure: str) -> Groups:

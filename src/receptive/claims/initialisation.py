@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from receptive.claims import Row, Study, across_seeds, measured, not_measured
+from receptive.claims import Row, Study, measured, not_measured
 from receptive.io import artifacts
 from receptive.methods.image_statistics import broad_chroma, chroma, high_frequency_share, luminance
 from receptive.methods.inference import paired_difference
@@ -62,8 +62,7 @@ def measure(study: Study) -> list[Row]:
         if reason := study.missing(network):
             rows += [not_measured(network, what, reason, decides=_decides(what)) for what in MEASURES]
             continue
-        trainings = zip(*(_rows(study, name) for name in study.replicas(network)), strict=True)
-        rows += [across_seeds(list(same)) for same in trainings]
+        rows += study.across(_rows, network)
     return rows
 
 

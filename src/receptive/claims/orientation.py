@@ -1,6 +1,6 @@
 """Claim 1: ResNet has orientation-selective neurons."""
 
-from receptive.claims import Row, Study, across_seeds, measured, not_measured
+from receptive.claims import Row, Study, measured, not_measured
 from receptive.io import artifacts
 from receptive.methods.inference import difference_of_shares, share
 
@@ -49,12 +49,11 @@ def share_rows(study: Study, verdict: str) -> list[Row]:
         reason = study.missing(STUDIED)
         rows += [not_measured(STUDIED, f"low layers, trained - {control}", reason) for control in CONTROLS]
     for network in study.networks:
-        by_training = [_training_rows(name, network, verdict) for name in study.replicas(network)]
-        rows += [across_seeds(list(same)) for same in zip(*by_training, strict=True)]
+        rows += study.across(_training_rows, network, given=(network, verdict))
     return rows
 
 
-def _training_rows(name: str, network: str, verdict: str) -> list[Row]:
+def _training_rows(study: Study, name: str, network: str, verdict: str) -> list[Row]:
     """The rows of one training, in an order that is the same for all trainings of a network."""
     units = artifacts.read_probe(name)
     size = artifacts.read_description(name)["image_size"]

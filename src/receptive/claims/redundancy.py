@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from receptive.claims import Row, Study, across_seeds, measured, not_measured
+from receptive.claims import Row, Study, measured, not_measured
 from receptive.io import artifacts
 from receptive.methods.inference import Estimate, apart, difference_of_shares, share
 from receptive.methods.redundancy import CHANGES, best_likeness, likenesses, most_alike, shuffled_pixels
@@ -38,8 +38,7 @@ def measure(study: Study) -> list[Row]:
         if study.missing(network)
     ]
     for network in study.networks:
-        trainings = zip(*(_rows(study, one, network in NETWORKS) for one in study.replicas(network)), strict=True)
-        rows += [across_seeds(list(same)) for same in trainings]
+        rows += study.across(_rows, network, given=(network in NETWORKS,))
     return rows
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from receptive.claims import Row, Study, across_seeds, measured, not_measured
+from receptive.claims import Row, Study, measured, not_measured
 from receptive.io import artifacts
 from receptive.methods.inference import Estimate, apart, bootstrap, rank_correlations
 
@@ -43,14 +43,11 @@ def measure(study: Study) -> list[Row]:
             if reason := study.missing(network):
                 rows += [not_measured(network, name, reason, decides=decides) for name in _names(what)]
                 continue
-            replicas = study.replicas(network)
-            trainings = zip(*(_rows(study, replica, what, per_image, decides) for replica in replicas), strict=True)
-            rows += [across_seeds(list(same)) for same in trainings]
+            rows += study.across(_rows, network, given=(what, per_image, decides))
     pair = f"{DEEP} - {SHALLOW}"
     if reason := study.missing(DEEP, SHALLOW):
         return [*rows, not_measured(pair, HIGH, reason)]
-    replicas = zip(study.replicas(DEEP), study.replicas(SHALLOW), strict=True)
-    return [*rows, across_seeds([_compared(study, *names) for names in replicas])]
+    return rows + study.across(_compared, DEEP, SHALLOW)
 
 
 def figure(study: Study, rows: list[Row]):
@@ -79,14 +76,15 @@ def _rows(study: Study, network: str, what: str, per_image, decides: bool) -> li
     return rows
 
 
-def _compared(study: Study, deep: str, shallow: str) -> Row:
+def _compared(study: Study, deep: str, shallow: str) -> list[Row]:
     found, images = {}, 0
     for state in ("trained", "untrained"):
         both = [_high(network, state) for network in (deep, shallow)]
         difference = (both[0] - both[1]).dropna().to_numpy()  # the images that both have seen
         found[state] = _mean(study, f"{deep} {shallow} {state}", difference)
         images = images or len(difference)
-    return measured(f"{DEEP} - {SHALLOW}", HIGH, found["trained"], "images", control=found["untrained"], images=images)
+    pair = f"{DEEP} - {SHALLOW}"
+    return [measured(pair, HIGH, found["trained"], "images", control=found["untrained"], images=images)]
 
 
 def _by_image(zeros: pd.DataFrame, state: str) -> pd.DataFrame:
