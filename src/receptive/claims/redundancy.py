@@ -47,7 +47,7 @@ def figure(study: Study, rows: list[Row]):
     from receptive.figures import redundancy as figures
 
     settings = study.params.claims
-    filters = {network: _filters(network, True) for network in study.networks}
+    filters = {network: artifacts.read_first_filters(network) for network in study.networks}
     pairs = {
         network: most_alike(likenesses(its, _BOTH, settings.angle_step), figures.PAIRS)
         for network, its in filters.items()
@@ -57,7 +57,7 @@ def figure(study: Study, rows: list[Row]):
 
 def _rows(study: Study, network: str, decides: bool) -> list[Row]:
     settings = study.params.claims
-    filters, before = _filters(network, True), _filters(network, False)
+    filters, before = artifacts.read_first_filters(network), artifacts.read_first_filters(network, trained=False)
     chance = study.chance("redundancy", network)
     shuffled = [_counts(shuffled_pixels(filters, chance), settings) for _ in range(settings.shuffles)]
     trained, untrained = _counts(filters, settings), _counts(before, settings)
@@ -86,9 +86,3 @@ def _rows(study: Study, network: str, decides: bool) -> list[Row]:
 def _counts(filters: np.ndarray, settings) -> dict[str, int]:
     likeness = best_likeness(filters, settings.angle_step)
     return {change: int((values >= settings.same_cosine).sum()) for change, values in likeness.items()}
-
-
-def _filters(network: str, trained: bool) -> np.ndarray:
-    """First filters, n x y x x x channel."""
-    name = artifacts.read_description(network)["first_filters"]
-    return artifacts.read_weights(network, [name], trained)[0].transpose(0, 2, 3, 1)

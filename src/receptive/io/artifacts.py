@@ -112,6 +112,12 @@ def read_table(path: Path, made_by: str, columns: Iterable[str] = ()) -> "pd.Dat
         return table
 
 
+def _read_arrays(path: Path, made_by: str) -> dict[str, np.ndarray]:
+    """All arrays of an .npz file; ``made_by`` as for ``read_table``."""
+    with _reading(path, made_by), np.load(path) as arrays:
+        return dict(arrays)
+
+
 def _check_has(found: "dict | pd.DataFrame", names: Iterable[str]) -> None:
     """For use within ``_reading``: ValueError where the table or the JSON lacks one of ``names``."""
     lacking = [name for name in names if name not in found]
@@ -557,9 +563,7 @@ def is_mined(network: str, layer: str) -> bool:
 
 def read_stimuli(network: str, layer: str) -> dict[str, np.ndarray]:
     """The arrays of ``write_stimuli``."""
-    path = STIMULI / network / f"{layer}.npz"
-    with _reading(path, f"mine@{network}"), np.load(path) as arrays:
-        return dict(arrays)
+    return _read_arrays(STIMULI / network / f"{layer}.npz", f"mine@{network}")
 
 
 def read_sparsity(network: str) -> "pd.DataFrame":
@@ -597,9 +601,7 @@ def read_ablation(network: str) -> dict:
 
 def read_histograms(network: str) -> dict[str, np.ndarray]:
     """Bin ``edges`` and, by layer, counts of all natural responses (unit x bin)."""
-    path = ACTIVATIONS / network / "histograms.npz"
-    with _reading(path, f"extract@{network}"), np.load(path) as arrays:
-        return dict(arrays)
+    return _read_arrays(ACTIVATIONS / network / "histograms.npz", f"extract@{network}")
 
 
 def write_maximization(network: str, results: "pd.DataFrame", images: dict[str, np.ndarray], metrics: dict) -> Path:
@@ -719,16 +721,12 @@ def read_identity(network: str, table: str = "units") -> "pd.DataFrame":
 
 def read_similarities(network: str) -> dict[str, np.ndarray]:
     """The channel x channel similarities of ``write_identity``."""
-    path = IDENTITY / network / "similarities.npz"
-    with _reading(path, f"identity@{network}"), np.load(path) as arrays:
-        return dict(arrays)
+    return _read_arrays(IDENTITY / network / "similarities.npz", f"identity@{network}")
 
 
 def read_representations(network: str) -> dict[str, np.ndarray]:
     """Layer to what its representation of each image shown was carried back to; shallow layers first."""
-    path = DECONVOLUTION / network / "representations.npz"
-    with _reading(path, f"deconvolve@{network}"), np.load(path) as arrays:
-        return dict(arrays)
+    return _read_arrays(DECONVOLUTION / network / "representations.npz", f"deconvolve@{network}")
 
 
 def read_unit_patches(network: str, layer: str) -> "tuple[pd.DataFrame, np.ndarray] | None":
@@ -800,17 +798,12 @@ def read_embedding(network: str, table: str) -> "pd.DataFrame":
 
 def read_grids(network: str, layer: str) -> dict[str, np.ndarray]:
     """The grids of a layer's map, rows of its table of points."""
-    path = EMBEDDING / network / f"{layer}.npz"
-    with _reading(path, f"embed@{network}"), np.load(path) as arrays:
-        return dict(arrays)
+    return _read_arrays(EMBEDDING / network / f"{layer}.npz", f"embed@{network}")
 
 
 def read_region_patches(network: str) -> "tuple[pd.DataFrame, dict[str, np.ndarray]]":
     """The rows of units.parquet of the regions' units, and by layer their deconvolved patches, in the rows' order."""
-    path = EMBEDDING / network / "units.npz"
-    units = read_embedding(network, "units")
-    with _reading(path, f"embed@{network}"), np.load(path) as arrays:
-        return units, dict(arrays)
+    return read_embedding(network, "units"), _read_arrays(EMBEDDING / network / "units.npz", f"embed@{network}")
 
 
 def write_probe(
@@ -854,19 +847,13 @@ def read_probe(network: str, table: str = "units") -> "pd.DataFrame":
 
 def read_tuning(network: str) -> dict[str, np.ndarray]:
     """The arrays of tuning.npz, condition x unit, in the order of stimuli.parquet."""
-    path = PROBE / network / "tuning.npz"
-    with _reading(path, f"probe@{network}"), np.load(path) as arrays:
-        return dict(arrays)
+    return _read_arrays(PROBE / network / "tuning.npz", f"probe@{network}")
 
 
-def read_first_filters(network: str) -> np.ndarray:
-    """Weights of the first convolution, unit x y x x x channel."""
-    from safetensors import safe_open
-
-    name = read_description(network)["first_filters"]
-    path = NETWORKS / network / "weights.safetensors"
-    with _reading_weights(path, f"train@{network}"), safe_open(path, "np") as weights:
-        return weights.get_tensor(name).transpose(0, 2, 3, 1)
+def read_first_filters(network: str, trained: bool = True) -> np.ndarray:
+    """Weights of the first convolution, unit x y x x x channel; ``trained=False`` gives those before training."""
+    (weights,) = read_weights(network, [read_description(network)["first_filters"]], trained)
+    return weights.transpose(0, 2, 3, 1)
 
 
 def weight_shapes(network: str) -> dict[str, tuple[int, ...]]:
@@ -905,9 +892,8 @@ def write_filters(network: str, arrays: dict[str, np.ndarray], names: dict, metr
 
 def read_filters(network: str) -> tuple[dict[str, np.ndarray], dict]:
     """The arrays and names of ``write_filters``."""
-    path, made_by = FILTERS / network / "filters.npz", f"filters@{network}"
-    with _reading(path, made_by), np.load(path) as arrays:
-        return dict(arrays), read_json(FILTERS / network / "filters.json", made_by)
+    folder, made_by = FILTERS / network, f"filters@{network}"
+    return _read_arrays(folder / "filters.npz", made_by), read_json(folder / "filters.json", made_by)
 
 
 def write_feature_maps(
