@@ -9,7 +9,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from receptive import networks
-from receptive.networks.sites import layers
+from receptive.networks.layers import layers
 
 
 def count(name: str, size: int, classes: int) -> dict[str, float]:

@@ -22,15 +22,15 @@ import torch.nn.functional as F
 
 from receptive import networks
 from receptive.datasets.prepared import prepare
-from receptive.device import autocast, wants_compiling
+from receptive.parallel.device import autocast, wants_compiling
 from receptive.loading import Batches, normalised, read_split
 from receptive.methods.capture import for_inference, outputs_of
 from receptive.methods.extraction import Extraction
-from receptive.networks.layers import initialise
-from receptive.networks.normalisation import Normalisation
-from receptive.networks.sites import layers
-from receptive.recipe import Recipe
-from receptive.training import _optimiser, train
+from receptive.networks.parts.blocks import initialise
+from receptive.networks.parts.normalisation import Normalisation
+from receptive.networks.layers import layers
+from receptive.params.recipe import Recipe
+from receptive.training.loop import _optimiser, train
 
 CLASSES = 10
 AIM = 0.9

@@ -15,7 +15,7 @@ from gpu import hardware, slug
 
 from receptive.errors import ReceptiveError
 from receptive.io.artifacts import REPORTS
-from receptive.io.params import load_params
+from receptive.params.reading import load_params
 
 FIGURES = ("training_curves*", "yu6_sparsity*", "ks4_*", "ks6_*", "ks8_*", "yu4_*", "yu_energy_outside*", "data_*")
 LARGEST_BYTES = 2_000_000  # a picture in git

@@ -13,14 +13,14 @@ import torch
 from receptive import networks
 from receptive.datasets.prepared import Prepared
 from receptive.loading import Batches, normalised
-from receptive.maximizing import Group, natural_means
+from receptive.measurements.maximization import Group, natural_means
 from receptive.methods.capture import capture, for_inference
 from receptive.methods.extraction import Extraction
 from receptive.methods.maximization import PRESETS
 from receptive.methods.mean_stimulus import MODES, MeanStimulus
-from receptive.networks.layers import initialise
-from receptive.networks.normalisation import Normalisation
-from receptive.networks.sites import layers
+from receptive.networks.layers import layers
+from receptive.networks.parts.blocks import initialise
+from receptive.networks.parts.normalisation import Normalisation
 
 SIDE = 32
 images, file = int(sys.argv[1]), sys.argv[2]

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from receptive.errors import ReceptiveError
-from receptive.io.params import compose
+from receptive.params.reading import compose
 
 PROJECT = Path(__file__).parents[1]
 

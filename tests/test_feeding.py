@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from receptive.device import wants_compiling
 from receptive.feeding import Feed, ahead
 from receptive.loading import RowsOnDisk, Split
+from receptive.parallel.device import wants_compiling
 
 CPU = torch.device("cpu")
 

@@ -17,8 +17,8 @@ from safetensors.torch import load_file, save_file
 from receptive.datasets.prepared import prepare
 from receptive.errors import ReceptiveError
 from receptive.io.artifacts import write_prepared
-from receptive.io.params import compose, load_params
 from receptive.networks.torchvision_loader import import_torchvision
+from receptive.params.reading import compose, load_params
 from receptive.stages import run
 from receptive.stages.train import main
 

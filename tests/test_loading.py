@@ -9,13 +9,14 @@ import pytest
 import torch
 from torch import nn
 
-from receptive import loading, training
-from receptive.augmentation import augment, centre, resized_crops
+from receptive import loading
 from receptive.datasets.prepared import Origin, prepare
 from receptive.io.artifacts import read_prepared, write_prepared
 from receptive.loading import Batches, RowsOnDisk, read_split
-from receptive.networks.normalisation import Normalisation
-from receptive.recipe import Recipe
+from receptive.networks.parts.normalisation import Normalisation
+from receptive.params.recipe import Recipe
+from receptive.training import loop as training
+from receptive.training.augmentation import augment, centre, resized_crops
 
 
 def prepared_set(folder, images=24, side=12, view=8):

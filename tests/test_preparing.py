@@ -12,14 +12,16 @@ import torch
 from PIL import Image
 from trees import save_image
 
-from receptive import datasets, networks, training
-from receptive.io import artifacts, params
-from receptive.io.image_store import ImageStore
+from receptive import datasets, networks
+from receptive.artifacts.image_store import ImageStore
+from receptive.io import artifacts
 from receptive.loading import read_split
-from receptive.networks.layers import initialise
-from receptive.networks.normalisation import Normalisation
+from receptive.networks.parts.blocks import initialise
+from receptive.networks.parts.normalisation import Normalisation
 from receptive.networks.torchvision_loader import import_torchvision
-from receptive.recipe import Recipe
+from receptive.params import schema as params
+from receptive.params.recipe import Recipe
+from receptive.training import loop as training
 
 import_torchvision()
 from torchvision.transforms import CenterCrop, Compose, Resize  # noqa: E402

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from receptive.io.image_store import ImageStore
+from receptive.artifacts.image_store import ImageStore
 
 
 def save_image(path: Path, seed: int, height: int = 20, width: int = 24) -> None:

@@ -1,4 +1,4 @@
-"""What the tests of receptive.distributed run in two processes: ``python -m two_workers JOB FOLDER``.
+"""What the tests of receptive.parallel.workers run in two processes: ``python -m two_workers JOB FOLDER``.
 
 Every job writes what its first worker found; ``tests/test_distributed.py`` compares that with one process.
 """
@@ -15,15 +15,15 @@ from torch import nn
 
 from receptive import networks
 from receptive.datasets.prepared import prepare
-from receptive.distributed import ALONE, working
 from receptive.loading import Batches, Split, normalised
 from receptive.methods.extraction import Extraction
 from receptive.methods.zero_fractions import counts_state, merge_counts, zero_fractions
-from receptive.networks.layers import initialise
-from receptive.networks.normalisation import Normalisation
-from receptive.recipe import Recipe
+from receptive.networks.parts.blocks import initialise
+from receptive.networks.parts.normalisation import Normalisation
+from receptive.parallel.workers import ALONE, working
+from receptive.params.recipe import Recipe
 from receptive.stages import run
-from receptive.training import measured, train
+from receptive.training.loop import measured, train
 
 CPU = torch.device("cpu")
 RECIPE = {

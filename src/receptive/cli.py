@@ -33,7 +33,7 @@ def fields(
     negative where padding is seen. Layers that see the whole image are left out.
     """
     from receptive import networks
-    from receptive.networks.sites import field_rows, layers
+    from receptive.networks.layers import field_rows, layers
 
     networks.check_name(network)
     default, channels = networks.default_image(network)
@@ -66,7 +66,7 @@ def compose(
 
     What is impossible is refused, and params.yaml stays as it was.
     """
-    from receptive.io.params import compose as write
+    from receptive.params.reading import compose as write
 
     print(f"wrote {write(overrides=tuple(overrides or ()))}")
 
@@ -99,7 +99,7 @@ def check(dataset: Annotated[str, typer.Argument(help="folder, imagenet or mnist
     from receptive import datasets
     from receptive.datasets.files import check_damage
     from receptive.io import artifacts
-    from receptive.io.params import load_params
+    from receptive.params.reading import load_params
 
     datasets.check_name(dataset)
     if dataset not in datasets.FROM_FILES:

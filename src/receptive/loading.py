@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from receptive.datasets.prepared import Prepared
-from receptive.distributed import ALONE, Workers
 from receptive.feeding import ahead, to_device
-from receptive.networks.normalisation import Normalisation, pixels
+from receptive.networks.parts.normalisation import Normalisation, pixels
+from receptive.parallel.workers import ALONE, Workers
 
 
 class RowsOnDisk:

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from receptive.claims import Study, discrimination, overall, sparsity
+from receptive.claims import Study, overall, sparsity
+from receptive.claims import deconvolution_energy as discrimination
 from receptive.io import artifacts
 
 CHAIN = [("c1", 1, "conv"), ("p1", 1, "pool"), ("c2", 2, "conv"), ("c3", 3, "conv"), ("p3", 3, "pool"), ("fc", 4, "fc")]

@@ -7,9 +7,11 @@ import pandas as pd
 import pytest
 import torch
 
-from receptive.claims import Study, agreement, initialisation, overall
+from receptive.claims import Study, overall
+from receptive.claims import maximization_agreement as agreement
+from receptive.claims import maximization_initialisation as initialisation
 from receptive.io import artifacts
-from receptive.networks.normalisation import Normalisation
+from receptive.networks.parts.normalisation import Normalisation
 
 SIDE = 32
 

@@ -5,7 +5,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from receptive.claims import Study, coupling, overall
+from receptive.claims import Study, overall
+from receptive.claims import filters_coupling as coupling
 from receptive.io import artifacts
 
 FILTERS, UNITS, PERMUTATIONS = 13, 40, 99

@@ -8,9 +8,9 @@ import pytest
 from PIL import Image, ImageOps
 from trees import Deadly
 
+from receptive.artifacts.image_store import ImageStore
 from receptive.datasets.decoding import BLOCK_IMAGES, decode, read_image
 from receptive.errors import ReceptiveError
-from receptive.io.image_store import ImageStore
 from receptive.networks.torchvision_loader import import_torchvision
 
 import_torchvision()

@@ -7,10 +7,10 @@ import struct
 import numpy as np
 import pytest
 
+from receptive.artifacts import downloading
 from receptive.datasets import mnist
 from receptive.datasets.prepared import check
 from receptive.errors import ReceptiveError
-from receptive.io import downloading
 from receptive.networks.torchvision_loader import import_torchvision
 
 torchvision = import_torchvision()

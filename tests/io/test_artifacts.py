@@ -17,13 +17,13 @@ from receptive import networks
 from receptive.datasets.prepared import prepare
 from receptive.errors import ReceptiveError
 from receptive.io import artifacts
-from receptive.io.params import compose
 from receptive.methods.extraction import Extraction
 from receptive.methods.unit_statistics import histogram_edges
 from receptive.methods.zero_fractions import zero_fractions
-from receptive.networks.layers import initialise
-from receptive.networks.normalisation import Normalisation
-from receptive.networks.sites import find_layer, layers
+from receptive.networks.layers import find_layer, layers
+from receptive.networks.parts.blocks import initialise
+from receptive.networks.parts.normalisation import Normalisation
+from receptive.params.reading import compose
 from receptive.stages import filters, run
 
 PROJECT = Path(__file__).parents[2]

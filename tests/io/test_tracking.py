@@ -24,7 +24,7 @@ from ruamel.yaml import YAML
 
 from receptive.errors import ReceptiveError
 from receptive.io import artifacts, tracking
-from receptive.io.params import compose, load_params
+from receptive.params.reading import compose, load_params
 
 HERE = Path(__file__).resolve().parents[2]
 NETWORKS = ("resnet34", "plainnet34")
@@ -342,7 +342,7 @@ def test_record_is_cheap_and_only_for_dvc(project, monkeypatch):
         import sys
         from receptive.io import tracking
         tracking.record("train", "resnet34", 1.0)
-        with tracking.live_training("resnet34", __import__("receptive.io.params").io.params.load_params()) as log:
+        with tracking.live_training("resnet34", __import__("receptive.params.schema").io.params.load_params()) as log:
             log([])
         assert not {"mlflow", "torch", "pandas", "dvc"} & set(sys.modules)
     """
@@ -456,7 +456,7 @@ def test_runs_of_dead_processes_are_closed(project, live):
     code = """
         import sys, time
         from receptive.io import tracking
-        from receptive.io.params import load_params
+        from receptive.params.reading import load_params
         with tracking.live_training(sys.argv[1] if sys.argv[1:] else "plainnet34", load_params()) as on_epoch:
             print("running", flush=True)
             time.sleep(60)

@@ -44,7 +44,7 @@ from receptive.methods.embedding import (
     vectors_at,
     whole_plane,
 )
-from receptive.networks.normalisation import Normalisation
+from receptive.networks.parts.normalisation import Normalisation
 from receptive.stages import embed as stage
 from receptive.stages.embed import centres_by_hand, points_to_map
 

@@ -24,7 +24,7 @@ from receptive.methods.maximization import (
 )
 from receptive.methods.receptive_field import receptive_fields
 from receptive.networks import build
-from receptive.networks.sites import find_layer, layers
+from receptive.networks.layers import find_layer, layers
 
 ASCENT = Preset("zero", "ascent", 0.1, 1)
 

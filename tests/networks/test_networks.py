@@ -14,7 +14,7 @@ from torch import nn
 from receptive import networks
 from receptive.errors import ReceptiveError
 from receptive.networks import torchvision_loader
-from receptive.networks.layers import initialise, map_side, thin
+from receptive.networks.parts.blocks import initialise, map_side, thin
 
 # One image size that every network accepts, kept small; the chains' full layers depend on it.
 SIZE = 64

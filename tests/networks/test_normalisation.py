@@ -6,7 +6,7 @@ import torch
 from scipy.linalg import sqrtm
 
 from receptive.errors import ReceptiveError
-from receptive.networks.normalisation import MODES, Normalisation, pixels
+from receptive.networks.parts.normalisation import MODES, Normalisation, pixels
 
 
 @pytest.fixture(scope="module")

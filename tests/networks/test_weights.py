@@ -18,10 +18,11 @@ from receptive import networks
 from receptive.datasets.imagenet import class_names
 from receptive.errors import ReceptiveError
 from receptive.io.artifacts import read_state
-from receptive.networks import foreign, weights
-from receptive.networks.layers import initialise
-from receptive.networks.normalisation import Normalisation
-from receptive.networks.sites import layers
+from receptive.networks import weights
+from receptive.networks.families import foreign
+from receptive.networks.layers import layers
+from receptive.networks.parts.blocks import initialise
+from receptive.networks.parts.normalisation import Normalisation
 from receptive.networks.torchvision_loader import import_torchvision
 
 CATEGORIES = foreign.imagenet_categories()

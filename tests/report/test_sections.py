@@ -7,12 +7,14 @@ import pytest
 from receptive.figures.maximization import MaximisedUnit
 from receptive.figures.stimuli import UnitStimuli
 from receptive.io import artifacts
-from receptive.io.params import load_params
-from receptive.maximizing import plan
+from receptive.measurements.maximization import plan
 from receptive.networks import outline
-from receptive.networks.sites import layers
+from receptive.networks.layers import layers
+from receptive.params.reading import load_params
 from receptive.report.page import Picture
-from receptive.report.sections import maximization, preferred, virtual_filters
+from receptive.report.sections import filters as virtual_filters
+from receptive.report.sections import maximization
+from receptive.report.sections import stimuli as preferred
 
 SIZE = 64
 

@@ -4,8 +4,8 @@ import pandas as pd
 import pytest
 
 from receptive import networks
+from receptive.published import ACCURACY, FIELDS
 from receptive.report import tables
-from receptive.report.published import ACCURACY, FIELDS
 
 
 def measured(top1, top5=1.0, loss=0.5, train=0.9, parameters=10):

@@ -33,7 +33,7 @@ from receptive.networks import base_name
 if TYPE_CHECKING:
     import numpy as np
 
-    from receptive.io.params import Params
+    from receptive.params.schema import Params
 
 Verdict = Literal["supported", "contradicted", "undecided", "not measured"]
 _SHARED = ("images", "images, paired", "classes")
@@ -215,7 +215,7 @@ class Study:
 
     def replicas(self, network: str) -> list[str]:
         """All trainings of a network, its own name first; empty where the study does not have it."""
-        return self.params.trainings(network)
+        return self.params.trainings_of(network)
 
     def across(self, measure: Callable[..., list[Row]], *networks: str, given: tuple = ()) -> list[Row]:
         """The rows of all trainings, one each of what ``measure`` gives row by row (``across_seeds``).

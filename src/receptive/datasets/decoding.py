@@ -18,7 +18,7 @@ from typing import Protocol
 import numpy as np
 from PIL import Image, ImageOps
 
-from receptive.processes import in_processes
+from receptive.parallel.processes import in_processes
 
 BLOCK_IMAGES = 64
 """Images that a process decodes at a time and that an interruption may cost: 12 MB at 256 px."""
@@ -29,7 +29,7 @@ _KILLED = "a process that decodes images was killed (memory?): run again, it goe
 
 
 class Store(Protocol):
-    """Where decoded images are kept between attempts (``receptive.io.image_store.ImageStore``)."""
+    """Where decoded images are kept between attempts (``receptive.artifacts.image_store.ImageStore``)."""
 
     def finished(self, first: int, digest: str) -> bool:
         """Whether the block from image ``first`` on is there, made from files of this digest."""

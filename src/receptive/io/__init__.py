@@ -1,1 +1,1 @@
-"""Everything that touches the disk or another program: parameters, files, experiment tracking."""
+"""For the move only."""

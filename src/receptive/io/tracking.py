@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Metric, Run
 
-    from receptive.io.params import Params
+    from receptive.params.schema import Params
 
 EXPERIMENT = "receptive"
 STAGE = "track"
@@ -250,13 +250,15 @@ def _create_child(
         **_commit_tags(pipeline),
         **_process_tags(os.getpid()),
     }
-    network = next((part for part in (item, *item.split("-")) if part in params.replicas), None)
+    network = next((part for part in (item, *item.split("-")) if part in params.trainings), None)
     if network:
         tags["network"] = network
     run = client.create_run(parent.info.experiment_id, start_time=_ms(began), tags=tags, run_name=_name(stage, item))
     if network:
         # Without the prefix train.<network>, so that one column compares the networks.
-        _log(client, run, params=_flat(params.model_dump(exclude_unset=True)["train"][params.replicas[network]]))
+        _log(
+            client, run, params=_flat(params.model_dump(exclude_unset=True)["train"][params.trainings[network].network])
+        )
     return run
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from receptive.errors import ReceptiveError
 from receptive.methods.capture import capture
-from receptive.methods.purity import nearest_neighbours
+from receptive.methods.embedding_purity import nearest_neighbours
 
 NEIGHBOURS_PER_PERPLEXITY = 3
 """Neighbours that carry a row's affinities (van der Maaten 2014: 3 times the perplexity)."""

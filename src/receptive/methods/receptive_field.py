@@ -28,6 +28,8 @@ from torch import Tensor, fx, nn
 from receptive.errors import ReceptiveError
 
 Positions = Any  # an int, or an integer array of any shape
+BOX = ["top_px", "left_px", "bottom_px", "right_px"]
+"""The columns of a box in every table: half-open, in px, and it may leave the image (``Field.box``)."""
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ spellings are understood everywhere. Neither library has a hyphen in its names.
 """
 
 import difflib
+import importlib
 import inspect
 import re
 from collections.abc import Callable
@@ -59,6 +60,18 @@ def base_name(name: str) -> str:
     return re.sub(r"-[1-9][0-9]*$", "", slug(name))
 
 
+def family_of(name: str) -> str:
+    """The file of ``networks.families`` that builds ``name``; "unknown" where ``name`` is no network."""
+    base = base_name(name)
+    if in_library(base):
+        return "foreign"
+    if re.fullmatch(r"(resnet|plainnet)\d+", base):
+        return "resnet"
+    return {"alexcnn": "alexcnn", "vggcnn": "vggcnn", "digitcnn": "smallnets", "fivecnn": "smallnets"}.get(
+        base, "unknown"
+    )
+
+
 def check_name(name: str) -> None:
     """Raises ReceptiveError, naming what there is, when ``name`` is no network."""
     name = base_name(name)
@@ -105,9 +118,8 @@ def build(name: str, classes: int = 1000, image_size: int = 224, channels: int =
     name = base_name(name)
     options = {key: value for key, value in options.items() if value is not None}
     if in_library(name):
-        from receptive.networks.foreign import build_foreign
-
-        return build_foreign(*in_library(name), classes, channels, options)
+        foreign = importlib.import_module("receptive.networks.families.foreign")
+        return foreign.build_foreign(*in_library(name), classes, channels, options)
     builder = _builder(name)
     known = [p for p in inspect.signature(builder).parameters if p not in ("depth", "residual")]
     for option in options:
@@ -122,27 +134,15 @@ def build(name: str, classes: int = 1000, image_size: int = 224, channels: int =
 
 def outline(name: str, classes: int = 1000, image_size: int = 224, channels: int = 3, **options):
     """The network ``name`` without weights (on torch's meta device): enough for its layers, in no time."""
-    import torch
-
+    torch = importlib.import_module("torch")
     with torch.device("meta"):
         return build(name, classes, image_size, channels, **options)
 
 
 def _builder(name: str) -> Callable:
-    """The constructor of a network of ours; only its own family is imported."""
-    if name == "alexcnn":
-        from receptive.networks.alexcnn import alexcnn
-
-        return alexcnn
-    if name == "vggcnn":
-        from receptive.networks.vggcnn import vggcnn
-
-        return vggcnn
-    if name in ("digitcnn", "fivecnn"):
-        from receptive.networks import smallnets
-
-        return getattr(smallnets, name)
-    from receptive.networks.resnet import ResNet
-
+    """The constructor of a network of ours; only its own family is imported, so that only its networks depend on it."""
+    family = importlib.import_module(f"receptive.networks.families.{family_of(name)}")
+    if family_of(name) != "resnet":
+        return getattr(family, name)
     prefix = "resnet" if name.startswith("resnet") else "plainnet"
-    return partial(ResNet, int(name.removeprefix(prefix)), residual=prefix == "resnet")
+    return partial(family.ResNet, int(name.removeprefix(prefix)), residual=prefix == "resnet")

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from receptive.networks import base_name
-from receptive.report.published import ACCURACY, FIELDS
+from receptive.published import ACCURACY, FIELDS
 
 
 def accuracy(metrics: dict[str, dict], images: dict[str, str]) -> pd.DataFrame:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 # Two pools of threads that wait actively for each other stall; this makes timings steady.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-# One of several processes that receptive.distributed has started: the one that started them speaks for all.
+# One of several processes that receptive.parallel.workers has started: the one that started them speaks for all.
 _LAUNCHED = "RECEPTIVE_FAILURES" in os.environ
 
 
@@ -59,7 +59,7 @@ def run(main: Callable, args: list[str] | None = None) -> None:
 def _end_worker(error: Exception) -> None:
     """In one of several processes, ends it; its launcher tells the cause, once for all."""
     if _LAUNCHED:
-        from receptive.distributed import tell_launcher
+        from receptive.parallel.launch import tell_launcher
 
         tell_launcher(error)
         os._exit(1)  # at once: threads that wait for a lost process would hold up the exit

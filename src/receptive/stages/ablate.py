@@ -9,7 +9,7 @@ from receptive.stages import run
 
 def main(network: Annotated[str, typer.Argument(help="Name of the network.")]) -> None:
     """Write data/ablation/NETWORK/inactive.json."""
-    from receptive.io.params import load_params
+    from receptive.params.reading import load_params
 
     params = load_params()
     params.recipe(network)
@@ -19,11 +19,11 @@ def main(network: Annotated[str, typer.Argument(help="Name of the network.")]) -
     import torch
     from tqdm import tqdm
 
-    from receptive.device import pick_device
     from receptive.io import artifacts
     from receptive.loading import Batches, normalised
     from receptive.methods.ablation import Images, ablate, inactive_units
     from receptive.methods.capture import for_inference
+    from receptive.parallel.device import pick_device
     from receptive.seeds import generator
 
     settings = params.ablate

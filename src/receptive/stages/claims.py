@@ -5,7 +5,7 @@ from receptive.stages import run
 
 def main() -> None:
     """Write data/claims."""
-    from receptive.io.params import load_params
+    from receptive.params.reading import load_params
 
     params = load_params()
 

@@ -14,7 +14,7 @@ BOX = ["top_px", "left_px", "bottom_px", "right_px"]
 
 def main(network: Annotated[str, typer.Argument(help="Name of the network.")]) -> None:
     """Write data/deconvolution/NETWORK."""
-    from receptive.io.params import load_params
+    from receptive.params.reading import load_params
 
     params = load_params()
     params.recipe(network)
@@ -24,11 +24,11 @@ def main(network: Annotated[str, typer.Argument(help="Name of the network.")]) -
     import torch
     from tqdm import tqdm
 
-    from receptive.device import pick_device
     from receptive.io import artifacts
     from receptive.methods.capture import for_inference
-    from receptive.networks.normalisation import pixels
-    from receptive.networks.sites import layers
+    from receptive.networks.layers import layers
+    from receptive.networks.parts.normalisation import pixels
+    from receptive.parallel.device import pick_device
 
     settings = params.deconvolve
     prepared = artifacts.read_images(params, network)
@@ -63,7 +63,7 @@ def main(network: Annotated[str, typer.Argument(help="Name of the network.")]) -
             before = for_inference(artifacts.read_network(network, trained=False)[0]).to(device)
             untrained = energies(before, seen, prepared, control, shown, settings.batch_size, bar.update)
             energy = pd.concat([energy, untrained.assign(state="untrained")], ignore_index=True)
-        largest = params.mine.largest_field * size
+        largest = params.stimuli.largest_field * size
         units, patches = unit_patches(net, seen, rows, by_unit, size, largest, settings.batch_size, bar.update)
     apart = (units["response"] - units["activation"]).abs().gt(0.01 * units["activation"]).sum()
     if apart:

@@ -15,7 +15,7 @@ STRONGEST = 3
 
 def main(network: Annotated[str, typer.Argument(help="Name of the network.")]) -> None:
     """Write data/embedding/NETWORK."""
-    from receptive.io.params import load_params
+    from receptive.params.reading import load_params
 
     params = load_params()
     params.recipe(network)
@@ -25,14 +25,14 @@ def main(network: Annotated[str, typer.Argument(help="Name of the network.")]) -
     import torch
     from tqdm import tqdm
 
-    from receptive.device import pick_device
     from receptive.errors import ReceptiveError
     from receptive.io import artifacts
     from receptive.methods.capture import for_inference
     from receptive.methods.embedding import Constant, Sample, TooFew, sample_positions, vectors_at
     from receptive.networks import base_name
-    from receptive.networks.normalisation import pixels
-    from receptive.networks.sites import corresponding_layers, find_layer, layers
+    from receptive.networks.layers import corresponding_layers, find_layer, layers
+    from receptive.networks.parts.normalisation import pixels
+    from receptive.parallel.device import pick_device
     from receptive.seeds import named_seed
     from receptive.stages.deconvolve import unit_patches
 
@@ -82,7 +82,7 @@ def main(network: Annotated[str, typer.Argument(help="Name of the network.")]) -
             "trained": found[len(maps) :],
             "untrained": vectors_at(untrained, places, batches(places)),
         }
-        largest = params.mine.largest_field * size
+        largest = params.stimuli.largest_field * size
         purity, purity_images = purity_by_layer(spatial, places, states, seen, validation, size, largest, settings, bar)
         rows, points, grids, regions, region_units, reasons = [], {}, {}, [], [], []
         for layer, sample, vectors in zip(chosen, maps, found, strict=False):
@@ -152,7 +152,7 @@ def centres_by_hand(regions: dict[str, list], chosen: list, network: str) -> dic
         ReceptiveError: a layer is not among those.
     """
     from receptive.errors import ReceptiveError
-    from receptive.networks.sites import find_layer
+    from receptive.networks.layers import find_layer
 
     try:
         return {find_layer(chosen, word).name: centres for word, centres in regions.items()}
@@ -216,7 +216,7 @@ def plane_of(vectors, table, name: str, settings, seed: int) -> tuple[dict, obje
     import numpy as np
 
     from receptive.methods.embedding import embed
-    from receptive.methods.purity import chance, mean_purity
+    from receptive.methods.embedding_purity import chance, mean_purity
 
     found = embed(
         vectors,
@@ -313,8 +313,8 @@ def purity_by_layer(layers, places, states, seen, labels, size: int, largest: fl
     import numpy as np
     import pandas as pd
 
+    from receptive.methods.embedding_purity import chance, label_purity, nearest_neighbours
     from receptive.methods.preferred_stimuli import cut_patches
-    from receptive.methods.purity import chance, label_purity, nearest_neighbours
 
     by_image = labels.set_index("image")["label"]
     images = places[0].image  # one position each, the same images in every layer

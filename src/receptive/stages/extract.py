@@ -10,20 +10,20 @@ import typer
 from receptive.stages import run
 
 if TYPE_CHECKING:
-    from receptive.distributed import Workers
-    from receptive.io.params import Params
+    from receptive.parallel.workers import Workers
+    from receptive.params.schema import Params
 
 
 def main(network: Annotated[str, typer.Argument(help="Name of the network.")]) -> None:
     """Write data/activations/NETWORK."""
-    from receptive.io.params import load_params
+    from receptive.params.reading import load_params
 
     params = load_params()
     params.recipe(network)
 
-    from receptive import distributed
+    from receptive.parallel import launch as distributed
 
-    if distributed.launch(params.scale, params.device, "receptive.stages.extract", network):
+    if distributed.launch(params.workers, params.device, "receptive.stages.extract", network):
         return
     with distributed.working() as workers:
         extract(params, network, workers)
@@ -33,13 +33,13 @@ def extract(params: "Params", network: str, workers: "Workers") -> None:
     """One process's share of the images; the first gathers all shares and writes."""
     from tqdm import tqdm
 
-    from receptive.device import pick_device, wants_compiling
     from receptive.io import artifacts
     from receptive.loading import Batches, normalised
     from receptive.methods.capture import for_inference
     from receptive.methods.extraction import Extraction
     from receptive.methods.zero_fractions import counts_state, merge_counts, zero_fractions
-    from receptive.networks.sites import layers
+    from receptive.networks.layers import layers
+    from receptive.parallel.device import pick_device, wants_compiling
 
     prepared = artifacts.read_images(params, network)
     net, normalisation, description = artifacts.read_network(network)

@@ -9,7 +9,7 @@ from receptive.stages import run
 
 def main(network: Annotated[str, typer.Argument(help="Name of the network.")]) -> None:
     """Write data/feature_maps/NETWORK."""
-    from receptive.io.params import load_params
+    from receptive.params.reading import load_params
 
     params = load_params()
     params.recipe(network)
@@ -20,11 +20,11 @@ def main(network: Annotated[str, typer.Argument(help="Name of the network.")]) -
     from receptive.datasets.prepared import first_validation_image
     from receptive.io import artifacts
     from receptive.methods.capture import responses_to
-    from receptive.networks.normalisation import pixels
+    from receptive.networks.parts.normalisation import pixels
 
     settings = params.feature_maps
     prepared = artifacts.read_images(params, network)
-    image = first_validation_image(prepared, settings.classes.get(params.replicas.get(network, network)))
+    image = first_validation_image(prepared, settings.classes.get(params.training(network).network))
     units = artifacts.read_units(network)
     layers = units.loc[units["kind"] == "conv", "layer"].unique()[: settings.layers].tolist()
     net, normalisation, _ = artifacts.read_network(network)

@@ -9,14 +9,14 @@ from receptive.stages import run
 
 def main(network: Annotated[str, typer.Argument(help="Name of the network.")]) -> None:
     """Write data/filters/NETWORK."""
-    from receptive.io.params import load_params
+    from receptive.params.reading import load_params
 
     params = load_params()
     params.recipe(network)
 
     # no torch: starting it would take longer than the work
     from receptive.io import artifacts
-    from receptive.methods.virtual_filters import batch_norm_scale, participation, strongest_taps, virtual_filters
+    from receptive.methods.filters import batch_norm_scale, participation, strongest_taps, virtual_filters
     from receptive.networks.first_layers import first_batch_norm, second_filters
 
     shapes = artifacts.weight_shapes(network)

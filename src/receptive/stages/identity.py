@@ -18,7 +18,7 @@ COLUMNS = [
 
 def main(network: Annotated[str, typer.Argument(help="Name of the network.")]) -> None:
     """Write data/identity/NETWORK."""
-    from receptive.io.params import load_params
+    from receptive.params.reading import load_params
 
     params = load_params()
     params.recipe(network)
@@ -27,10 +27,10 @@ def main(network: Annotated[str, typer.Argument(help="Name of the network.")]) -
     import pandas as pd
     from tqdm import tqdm
 
-    from receptive.device import pick_device
     from receptive.io import artifacts
     from receptive.methods.capture import for_inference
-    from receptive.networks.sites import comparable_layers, layers
+    from receptive.networks.layers import comparable_layers, layers
+    from receptive.parallel.device import pick_device
     from receptive.seeds import named_seed
 
     prepared = artifacts.read_images(params, network)
@@ -45,14 +45,14 @@ def main(network: Annotated[str, typer.Argument(help="Name of the network.")]) -
             net, normalisation = for_inference(net).to(device), normalisation.to(device)
             found = responses(net, normalisation, prepared, groups, params.identity, device, bar.update)
             measures = {"responses": found}
-            limit = params.mine.largest_field * size
+            limit = params.stimuli.largest_field * size
             small = [
                 [layer for layer in group if max(layer.field.y.size, layer.field.x.size) <= limit] for group in groups
             ]
             if trained:
                 means = {layer: _as_mined(network, layer) for group in small for layer in group}
             else:
-                means = mean_stimuli(net, normalisation, prepared, small, params.mine.batch_size, device, bar.update)
+                means = mean_stimuli(net, normalisation, prepared, small, params.stimuli.batch_size, device, bar.update)
             measures["stimuli"] = stimuli(small, means)
             for measure, pairs in measures.items():
                 for (one, other), similarity in pairs.items():

@@ -9,7 +9,7 @@ from receptive.stages import run
 
 def main(network: Annotated[str, typer.Argument(help="Name of the network.")]) -> None:
     """Write data/maximization/NETWORK; an interrupted run goes on with the groups that are missing."""
-    from receptive.io.params import load_params
+    from receptive.params.reading import load_params
 
     params = load_params()
     params.recipe(network)
@@ -19,12 +19,12 @@ def main(network: Annotated[str, typer.Argument(help="Name of the network.")]) -
     import pandas as pd
     from tqdm import tqdm
 
-    from receptive.device import pick_device
     from receptive.io import artifacts
     from receptive.loading import Batches, normalised
-    from receptive.maximizing import Study, metrics_of, natural_means, plan, results_of
+    from receptive.measurements.maximization import Study, metrics_of, natural_means, plan, results_of
     from receptive.methods.capture import for_inference
-    from receptive.networks.sites import layers
+    from receptive.networks.layers import layers
+    from receptive.parallel.device import pick_device
 
     prepared = artifacts.read_images(params, network)
     histograms, units = artifacts.read_histograms(network), artifacts.read_units(network)
@@ -38,9 +38,9 @@ def main(network: Annotated[str, typer.Argument(help="Name of the network.")]) -
         f"maximize-{network}",
         params.maximize.model_dump_json(),
         params.report.model_dump_json(),
-        str((params.seed, params.mine.largest_field, str(device))),
+        str((params.seed, params.stimuli.largest_field, str(device))),
         artifacts.network_digest(network),
-        artifacts.prepared_digest(params.dataset_of(network)),
+        artifacts.prepared_digest(params.training(network).images),
     )
     done = {}
     steps = sum(len(group.units) * group.preset.iterations for group in groups)

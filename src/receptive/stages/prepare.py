@@ -14,9 +14,9 @@ def main(dataset: Annotated[str, typer.Argument(help="Name of the data set.")]) 
     from tqdm import tqdm
 
     from receptive import datasets
+    from receptive.artifacts.image_store import ImageStore
     from receptive.io import artifacts
-    from receptive.io.image_store import ImageStore
-    from receptive.io.params import load_params
+    from receptive.params.reading import load_params
 
     params = load_params()
     datasets.check_name(dataset)
@@ -25,7 +25,7 @@ def main(dataset: Annotated[str, typer.Argument(help="Name of the data set.")]) 
     if dataset in datasets.FROM_FILES:
         root = artifacts.raw_folder(dataset, parameters.pop("path"))
         if parameters.pop("download", False):
-            from receptive.io.downloading import download_mnist
+            from receptive.artifacts.downloading import download_mnist
 
             download_mnist(root)
         scratch = artifacts.scratch(f"prepare-{dataset}", str(root))

@@ -11,53 +11,53 @@ if TYPE_CHECKING:
 
 def main() -> None:
     """Write reports/: index.html, figures/, tables/ and metrics.json."""
-    from receptive.io.params import load_params
+    from receptive.params.reading import load_params
 
     params = load_params()
 
     import pandas as pd
 
     from receptive.io import artifacts
-    from receptive.processes import in_processes
+    from receptive.parallel.processes import in_processes
     from receptive.report import page, tables
     from receptive.report.sections import (
         ablation,
-        accuracy,
         claims,
         deconvolution,
         embedding,
         feature_maps,
         fields,
-        images,
+        filters,
         maximization,
-        preferred,
+        prepared,
         selectivity,
         sparsity,
-        virtual_filters,
+        stimuli,
+        training,
     )
     from receptive.report.writer import Writer
 
     known = {network: artifacts.read_layers(network) for network in params.models}
-    everywhere = pd.concat([artifacts.read_sparsity(name) for name in params.replicas], ignore_index=True)
-    every_unit = pd.concat([artifacts.read_units(name) for name in params.replicas], ignore_index=True)
+    everywhere = pd.concat([artifacts.read_sparsity(name) for name in params.trainings], ignore_index=True)
+    every_unit = pd.concat([artifacts.read_units(name) for name in params.trainings], ignore_index=True)
     # pictures show the first training of each network
     by_layer = everywhere[everywhere["network"].isin(params.models)]
     units = every_unit[every_unit["network"].isin(params.models)]
     with artifacts.writing(artifacts.REPORTS / "new") as folder:
         write = Writer(folder)
         sections = [
-            (images, params),
+            (prepared, params),
             (claims, params),
-            (accuracy, params),
+            (training, params),
             (fields, params, known),
-            (preferred, params, known),
+            (stimuli, params, known),
             (maximization, params, known),
             (deconvolution, params, known),
             (embedding, params, known),
             (selectivity, params, known),
             (sparsity, by_layer, units),
             (feature_maps, params, units),
-            (virtual_filters, params, known, units),
+            (filters, params, known, units),
             (ablation, params),
         ]
         # drawing is Python's own work on one core: the sections share the cores among themselves
@@ -67,12 +67,12 @@ def main() -> None:
             "Networks": ", ".join(params.models),
             "Data": f"{params.dataset} ({', '.join(params.datasets)})",
             "Profile": f"{params.profile}, seed {params.seed}",
-            "Trainings of each network": str(len(params.replicas) // len(params.models)),
+            "Trainings of each network": str(len(params.trainings) // len(params.models)),
         }
         (folder / "index.html").write_text(
             page.render("Receptive: the report", facts, [drawn[number] for number in sorted(drawn)])
         )
-        metrics = {name: artifacts.read_network_metrics(name) for name in params.replicas}
+        metrics = {name: artifacts.read_network_metrics(name) for name in params.trainings}
         artifacts.write_json(folder / "metrics.json", tables.headline(metrics, everywhere, every_unit))
     artifacts.move_report(artifacts.REPORTS / "new")
     print(f"{artifacts.REPORTS / 'index.html'}")

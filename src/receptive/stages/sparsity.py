@@ -10,8 +10,8 @@ from receptive.stages import run
 def main(network: Annotated[str, typer.Argument(help="Name of the network.")]) -> None:
     """Write data/sparsity/NETWORK/layers.parquet."""
     from receptive.io import artifacts
-    from receptive.io.params import load_params
     from receptive.methods.sparsity import layer_sparsity
+    from receptive.params.reading import load_params
 
     load_params().recipe(network)
     table = layer_sparsity(artifacts.read_units(network))

@@ -5,8 +5,8 @@ from receptive.stages import run
 
 def main() -> None:
     """Logs this run of the pipeline to MLflow; what is logged already stays as it is."""
-    from receptive.io.params import load_params
     from receptive.io.tracking import log_pipeline
+    from receptive.params.reading import load_params
 
     name, logged = log_pipeline(load_params())
     print(f"{logged} new runs logged under '{name}': see them with 'make mlflow'")

@@ -7,20 +7,20 @@ import typer
 from receptive.stages import run
 
 if TYPE_CHECKING:
-    from receptive.distributed import Workers
-    from receptive.io.params import Params
+    from receptive.parallel.workers import Workers
+    from receptive.params.schema import Params
 
 
 def main(network: Annotated[str, typer.Argument(help="Name of the network.")]) -> None:
     """Write data/networks/NETWORK."""
-    from receptive.io.params import load_params
+    from receptive.params.reading import load_params
 
     params = load_params()
     params.recipe(network)
 
-    from receptive import distributed
+    from receptive.parallel import launch as distributed
 
-    if distributed.launch(params.scale, params.device, "receptive.stages.train", network):
+    if distributed.launch(params.workers, params.device, "receptive.stages.train", network):
         return
     with distributed.working() as workers:
         train(params, network, workers)
@@ -33,21 +33,22 @@ def train(params: "Params", network: str, workers: "Workers") -> None:
 
     from tqdm import tqdm
 
-    from receptive import networks, training
-    from receptive.device import pick_device, wants_compiling
+    from receptive import networks
     from receptive.io import artifacts, tracking
     from receptive.loading import read_split
     from receptive.networks import weights
-    from receptive.networks.layers import initialise
-    from receptive.networks.normalisation import Normalisation
-    from receptive.networks.sites import layers
+    from receptive.networks.layers import layers
+    from receptive.networks.parts.blocks import initialise
+    from receptive.networks.parts.normalisation import Normalisation
+    from receptive.parallel.device import pick_device, wants_compiling
     from receptive.seeds import generator, named_seed
+    from receptive.training import loop as training
 
     recipe = params.recipe(network)
     prepared = artifacts.read_images(params, network)
     if workers.rank == 0:
         for other in params.models:  # the first training refuses a typo in data.five, not the last one
-            if params.classes_of(other) not in (None, params.classes_of(network)):
+            if params.training(other).classes not in (None, params.training(network).classes):
                 artifacts.read_images(params, other)
     size, channels = prepared.images.shape[1], prepared.images.shape[3]
     device = workers.device(pick_device(params.device))
@@ -72,11 +73,11 @@ def train(params: "Params", network: str, workers: "Workers") -> None:
         untrained = training.before_training(
             net, normalisation, split, recipe.batch_size, generator(params.seed, "before training", network)
         )
-    dataset = params.dataset_of(network)
+    dataset = params.training(network).images
     scratch = artifacts.scratch(
         f"train-{network}",
         recipe.model_dump_json(),
-        str(params.classes_of(network)),
+        str(params.training(network).classes),
         artifacts.prepared_digest(dataset),
         str(params.seed),
         device.type,  # and not how many: what a lost worker leaves, fewer may finish
@@ -143,8 +144,9 @@ def pretrained_weights(network: str, recipe, classes, size: int, channels: int) 
 
     What cannot fit is refused before anything is fetched.
     """
-    from receptive.networks import foreign, weights
-    from receptive.networks.normalisation import Normalisation
+    from receptive.networks import weights
+    from receptive.networks.families import foreign
+    from receptive.networks.parts.normalisation import Normalisation
 
     rows = weights.imagenet_rows(classes, foreign.imagenet_categories(), network)
     found = foreign.pretrained(network)

@@ -4,9 +4,9 @@ import pandas as pd
 
 from receptive.figures import ablation
 from receptive.io import artifacts
-from receptive.io.params import Params
+from receptive.params.schema import Params
+from receptive.published import INACTIVE
 from receptive.report.page import Section
-from receptive.report.published import INACTIVE
 from receptive.report.writer import Writer
 
 

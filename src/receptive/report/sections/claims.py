@@ -4,7 +4,7 @@ import pandas as pd
 
 from receptive import claims
 from receptive.io import artifacts
-from receptive.io.params import Params
+from receptive.params.schema import Params
 from receptive.report.page import Passage, Section
 from receptive.report.writer import Writer
 

@@ -6,9 +6,9 @@ import pandas as pd
 from receptive.figures import deconvolution
 from receptive.figures.deconvolution import Representations, UnitPatches, spread
 from receptive.io import artifacts
-from receptive.io.params import Params
 from receptive.methods.preferred_stimuli import cut_patches
-from receptive.networks.sites import Layer
+from receptive.networks.layers import Layer
+from receptive.params.schema import Params
 from receptive.report.page import Picture, Section
 from receptive.report.writer import Writer
 

@@ -6,11 +6,11 @@ import pandas as pd
 from receptive.figures import embedding
 from receptive.figures.embedding import TILE_PX, RegionView, Space, Unit, tile
 from receptive.io import artifacts
-from receptive.io.params import Params
 from receptive.methods.preferred_stimuli import cut_patches
-from receptive.networks.sites import Layer
+from receptive.networks.layers import Layer
+from receptive.params.schema import Params
 from receptive.report.page import Picture, Section
-from receptive.report.sections import maps
+from receptive.report.sections import embedding_maps as maps
 from receptive.report.writer import Writer
 
 FIRST = "vggcnn"
@@ -119,7 +119,7 @@ def _plane(params: Params, network: str, layer: Layer, row: dict, write: Writer)
     space = read_space(params, network, layer, row, size)
     if layer.field.whole_image:
         field = "the whole image"
-    elif max(layer.field.y.size, layer.field.x.size) > params.mine.largest_field * size:
+    elif max(layer.field.y.size, layer.field.x.size) > params.stimuli.largest_field * size:
         field = f"{layer.field.size} px, more than the image, so all of the image is shown"
     else:
         field = f"{layer.field.size} px"

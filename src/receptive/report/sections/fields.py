@@ -1,7 +1,7 @@
 """Receptive fields beside the published ones."""
 
-from receptive.io.params import Params
-from receptive.networks.sites import Layer, field_rows
+from receptive.networks.layers import Layer, field_rows
+from receptive.params.schema import Params
 from receptive.report import tables
 from receptive.report.page import Section
 from receptive.report.writer import Writer

@@ -6,10 +6,10 @@ import pandas as pd
 from receptive.datasets.prepared import Prepared
 from receptive.figures import maximization as figures
 from receptive.io import artifacts
-from receptive.io.params import Params
-from receptive.networks.sites import Layer, overview_layers
+from receptive.networks.layers import Layer, overview_layers
+from receptive.params.schema import Params
 from receptive.report.page import Picture, Section
-from receptive.report.sections.preferred import channel_words, stimuli_of
+from receptive.report.sections.stimuli import channel_words, stimuli_of
 from receptive.report.writer import Writer
 
 _KINDS = {
@@ -105,7 +105,7 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
 
 def _shown(params: Params, network: str, layers: list[Layer]) -> list[Layer]:
     size = artifacts.read_description(network)["image_size"]
-    return overview_layers(layers, params.mine.largest_field * size)
+    return overview_layers(layers, params.stimuli.largest_field * size)
 
 
 def _paper_figures(params, network, layers, results, write) -> list[Picture]:

@@ -5,9 +5,9 @@ import pandas as pd
 
 from receptive.figures import selectivity
 from receptive.io import artifacts
-from receptive.io.params import Params
 from receptive.methods.preferred_stimuli import cut_patches
-from receptive.networks.sites import Layer
+from receptive.networks.layers import Layer
+from receptive.params.schema import Params
 from receptive.report.page import Picture, Section, Table
 from receptive.report.writer import Writer
 
@@ -22,7 +22,7 @@ def section(params: Params, layers: dict[str, list[Layer]], write: Writer) -> Se
     """Selectivity by layer, preferred orientations, opponency, single units, and the tables."""
     probed = {network: artifacts.read_probe(network) for network in params.models}
     units = pd.concat(probed.values(), ignore_index=True)
-    settings = params.probe
+    settings = params.selectivity
     low = [
         its[its["layer"].isin(low_layers(layers[network], artifacts.read_description(network)["image_size"]))]
         for network, its in probed.items()

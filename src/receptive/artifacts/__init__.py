@@ -1,0 +1,1 @@
+"""The data contracts: one module per folder of ``data/``, each with what it writes and reads."""

@@ -1,0 +1,52 @@
+"""A user's own file of weights."""
+
+import warnings
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from receptive.artifacts.files import digest_files, project_root
+from receptive.errors import ReceptiveError
+from receptive.networks.weights import check_finite
+
+
+def read_state(path: str) -> "tuple[dict[str, Tensor], str]":
+    """A user's file of weights: the state dict, and the file's SHA-256.
+
+    Args:
+        path: a .safetensors file, or what ``torch.save`` wrote of a state dict (also within a checkpoint, under
+            "state_dict" or "model"); one that is not absolute is meant from the project's folder.
+
+    Raises:
+        ReceptiveError: the file is missing, may not be read, or holds no weights or such as are not finite. Nothing in
+            it is executed.
+    """
+    file = project_root() / Path(path).expanduser()
+    if not file.is_file():
+        raise ReceptiveError(
+            f"there is no file of weights '{path}': give a .safetensors or .pt file, or weights: ours or pretrained"
+        )
+    try:
+        if file.suffix == ".safetensors":
+            state = load_file(file)
+        else:
+            with warnings.catch_warnings(action="ignore"):  # torch's, of what is refused below
+                state = torch.load(file, map_location="cpu", weights_only=True)
+        for key in ("state_dict", "model"):
+            state = state.get(key, state) if isinstance(state, dict) else state
+        if not all(isinstance(name, str) and isinstance(value, torch.Tensor) for name, value in state.items()):
+            raise ValueError
+    except MemoryError:
+        raise
+    except PermissionError:
+        raise ReceptiveError(f"'{path}' may not be read: change the file's permissions") from None
+    except Exception:  # a damaged file makes the libraries raise nearly anything, with advice that is not for our users
+        raise ReceptiveError(
+            f"'{path}' cannot be read as weights: it holds no state dict of tensors (damaged, or a whole pickled "
+            "module): save model.state_dict() with torch.save, or as .safetensors"
+        ) from None
+    check_finite(state, f"the weights of '{path}'")  # ``fitted`` would not know the file
+    # what a network in DataParallel saves
+    return {name.removeprefix("module."): value for name, value in state.items()}, digest_files(file)

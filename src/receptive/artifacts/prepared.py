@@ -1,0 +1,137 @@
+"""``data/prepared/<dataset>``: images, labels, statistics, subject masks."""
+
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from receptive.artifacts.files import (
+    digest_files,
+    project_root,
+    read_json,
+    read_table,
+    reading,
+    write_json,
+    write_table,
+    writing,
+)
+from receptive.datasets.prepared import Prepared, centre_view, check, select_classes
+from receptive.errors import ReceptiveError
+
+PREPARED = Path("data/prepared")
+
+
+def raw_folder(dataset: str, path: str | None) -> Path:
+    """Where the user's own files of a data set are: ``path``, else the variable, else ``data/raw/<dataset>``.
+
+    The variable is ``RECEPTIVE_`` and the data set's name in capitals. Relative places start from the project's
+    own folder, also in the temporary copies that DVC makes for experiments.
+    """
+    chosen = path or os.environ.get(f"RECEPTIVE_{dataset.upper()}") or f"data/raw/{dataset}"
+    return project_root() / Path(chosen).expanduser()
+
+
+def write_prepared(prepared: "Prepared", folder: Path | None = None) -> Path:
+    """``data/prepared/<dataset>``: images, labels, statistics, mean image and, where known, subject masks.
+
+    A set decoded from files (``prepared.origin``) leaves also ``files.parquet`` and ``damaged.parquet``; its
+    images are moved, not copied, and with all that surrounds the views (``view_px`` in stats.json).
+    """
+    folder = folder or PREPARED / prepared.name
+    origin = prepared.origin
+    facts = {}
+    if prepared.surround is not None:
+        facts["view_px"] = prepared.images.shape[1]
+    if prepared.folders:
+        facts["folders"] = list(prepared.folders)
+    with writing(folder) as new:
+        images = new / "images.npy"
+        if origin is None:
+            np.save(images, prepared.images if prepared.surround is None else prepared.surround)
+        else:
+            images = origin.decoded
+            write_table(new / "files.parquet", origin.files)
+            write_table(new / "damaged.parquet", origin.damaged)
+            facts["sources"] = {"files": len(origin.files) + len(origin.damaged), "digest": origin.digest}
+        write_table(new / "labels.parquet", prepared.labels)
+        np.save(new / "mean_image.npy", prepared.mean_image)
+        if prepared.subject_mask is not None:
+            np.save(new / "subject_mask.npy", prepared.subject_mask)
+        write_json(
+            new / "stats.json",
+            {
+                "name": prepared.name,
+                "classes": list(prepared.classes),
+                "images": len(prepared.images),
+                "mean": prepared.mean.tolist(),
+                "std": prepared.std.tolist(),
+                "covariance": prepared.covariance.tolist(),
+                "digest": digest_files(images, new / "labels.parquet"),
+                **facts,
+            },
+        )
+        if origin is not None:  # last: whatever fails before leaves hours of decoding where they are
+            shutil.move(images, new / "images.npy")
+    return folder
+
+
+def read_prepared(dataset: str, folder: Path | None = None) -> "Prepared":
+    """The prepared set; its images stay on the disk and are read where they are used.
+
+    Raises:
+        ReceptiveError: the folder is missing, a file of it is, or they do not belong together.
+    """
+    folder = folder or PREPARED / dataset
+    made_by = f"prepare@{dataset}"
+    stats = read_json(folder / "stats.json", made_by)
+    arrays = {}
+    for name in ("images", "mean_image", "subject_mask"):
+        path = folder / f"{name}.npy"
+        if name == "subject_mask" and not path.exists():
+            arrays[name] = None
+            continue
+        with reading(path, made_by):
+            arrays[name] = np.load(path, mmap_mode="r")
+    labels = read_table(folder / "labels.parquet", made_by)
+    with reading(folder, made_by):
+        if "view_px" in stats:
+            arrays["surround"] = arrays["images"]
+            arrays["images"] = centre_view(arrays["images"], stats["view_px"])
+        prepared = Prepared(
+            name=stats["name"],
+            folders=tuple(stats.get("folders", ())),
+            labels=labels,
+            classes=tuple(stats["classes"]),
+            mean=np.array(stats["mean"]),
+            std=np.array(stats["std"]),
+            covariance=np.array(stats["covariance"]),
+            **arrays,
+        )
+        if len(prepared.images) != stats["images"]:
+            raise ValueError(f"{len(prepared.images)} images where stats.json says {stats['images']}")
+        try:
+            check(prepared)
+        except ReceptiveError as error:
+            raise ValueError(error) from None
+    return prepared
+
+
+def read_images(dataset: str, classes: Sequence[str] | None = None) -> Prepared:
+    """The prepared images of a data set, reduced to ``classes`` where these are given."""
+    prepared = read_prepared(dataset)
+    return prepared if classes is None else select_classes(prepared, classes)
+
+
+def prepared_digest(dataset: str) -> str:
+    """A digest of the images and labels, as ``write_prepared`` recorded it."""
+    path, made_by = PREPARED / dataset / "stats.json", f"prepare@{dataset}"
+    with reading(path, made_by):
+        return read_json(path, made_by)["digest"]
+
+
+def prepared_sources(dataset: str) -> str | None:
+    """The digest of the files that a prepared set was decoded from; None where there is no such set."""
+    path = PREPARED / dataset / "stats.json"
+    return read_json(path, f"prepare@{dataset}").get("sources", {}).get("digest") if path.exists() else None
