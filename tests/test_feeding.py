@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from receptive.feeding import Feed, ahead
-from receptive.loading import RowsOnDisk, Split
+from receptive.loading import Feed, RowsOnDisk, Split, ahead
 from receptive.parallel.device import wants_compiling
 
 CPU = torch.device("cpu")

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from receptive.artifacts.files import digest_files, project_root
 from receptive.errors import ReceptiveError
-from receptive.networks.weights import check_finite
+from receptive.training.weights import check_finite
 
 
 def read_state(path: str) -> "tuple[dict[str, Tensor], str]":

@@ -18,7 +18,7 @@ from typing import Protocol
 import numpy as np
 from PIL import Image, ImageOps
 
-from receptive.parallel.processes import in_processes
+from receptive.processes.pool import in_processes
 
 BLOCK_IMAGES = 64
 """Images that a process decodes at a time and that an interruption may cost: 12 MB at 256 px."""

@@ -25,7 +25,7 @@ def run(main: Callable, args: list[str] | None = None) -> None:
     import typer
 
     from receptive.errors import ReceptiveError
-    from receptive.io import tracking
+    from receptive.tracking import runs as tracking
 
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     app.command()(main)
@@ -59,7 +59,7 @@ def run(main: Callable, args: list[str] | None = None) -> None:
 def _end_worker(error: Exception) -> None:
     """In one of several processes, ends it; its launcher tells the cause, once for all."""
     if _LAUNCHED:
-        from receptive.parallel.launch import tell_launcher
+        from receptive.processes.launch import tell_launcher
 
         tell_launcher(error)
         os._exit(1)  # at once: threads that wait for a lost process would hold up the exit

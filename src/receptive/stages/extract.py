@@ -21,7 +21,7 @@ def main(network: Annotated[str, typer.Argument(help="Name of the network.")]) -
     params = load_params()
     params.recipe(network)
 
-    from receptive.parallel import launch as distributed
+    from receptive.processes import launch as distributed
 
     if distributed.launch(params.workers, params.device, "receptive.stages.extract", network):
         return

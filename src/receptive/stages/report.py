@@ -18,7 +18,7 @@ def main() -> None:
     import pandas as pd
 
     from receptive.io import artifacts
-    from receptive.parallel.processes import in_processes
+    from receptive.processes.pool import in_processes
     from receptive.report import page, tables
     from receptive.report.sections import (
         ablation,

@@ -5,7 +5,7 @@ from receptive.stages import run
 
 def main() -> None:
     """Logs this run of the pipeline to MLflow; what is logged already stays as it is."""
-    from receptive.io.tracking import log_pipeline
+    from receptive.tracking.runs import log_pipeline
     from receptive.params.reading import load_params
 
     name, logged = log_pipeline(load_params())

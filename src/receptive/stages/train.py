@@ -18,7 +18,7 @@ def main(network: Annotated[str, typer.Argument(help="Name of the network.")]) -
     params = load_params()
     params.recipe(network)
 
-    from receptive.parallel import launch as distributed
+    from receptive.processes import launch as distributed
 
     if distributed.launch(params.workers, params.device, "receptive.stages.train", network):
         return
@@ -34,15 +34,16 @@ def train(params: "Params", network: str, workers: "Workers") -> None:
     from tqdm import tqdm
 
     from receptive import networks
-    from receptive.io import artifacts, tracking
+    from receptive.io import artifacts
     from receptive.loading import read_split
-    from receptive.networks import weights
     from receptive.networks.layers import layers
     from receptive.networks.parts.blocks import initialise
     from receptive.networks.parts.normalisation import Normalisation
     from receptive.parallel.device import pick_device, wants_compiling
     from receptive.seeds import generator, named_seed
+    from receptive.tracking import runs as tracking
     from receptive.training import loop as training
+    from receptive.training import weights
 
     recipe = params.recipe(network)
     prepared = artifacts.read_images(params, network)
@@ -144,9 +145,9 @@ def pretrained_weights(network: str, recipe, classes, size: int, channels: int) 
 
     What cannot fit is refused before anything is fetched.
     """
-    from receptive.networks import weights
     from receptive.networks.families import foreign
     from receptive.networks.parts.normalisation import Normalisation
+    from receptive.training import weights
 
     rows = weights.imagenet_rows(classes, foreign.imagenet_categories(), network)
     found = foreign.pretrained(network)

@@ -20,8 +20,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from receptive.errors import ReceptiveError
-from receptive.feeding import Feed
-from receptive.loading import Split
+from receptive.loading import Feed, Split
 from receptive.networks.parts.normalisation import Normalisation, pixels
 from receptive.parallel.device import autocast
 from receptive.parallel.workers import ALONE, Workers

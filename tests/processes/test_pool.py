@@ -6,7 +6,7 @@ import signal
 import pytest
 
 from receptive.errors import ReceptiveError
-from receptive.parallel.processes import cores, in_processes
+from receptive.processes.pool import cores, in_processes
 
 
 def square(number: int) -> tuple[int, int, int]:

@@ -18,12 +18,12 @@ from receptive import networks
 from receptive.datasets.imagenet import class_names
 from receptive.errors import ReceptiveError
 from receptive.io.artifacts import read_state
-from receptive.networks import weights
 from receptive.networks.families import foreign
 from receptive.networks.layers import layers
 from receptive.networks.parts.blocks import initialise
 from receptive.networks.parts.normalisation import Normalisation
 from receptive.networks.torchvision_loader import import_torchvision
+from receptive.training import weights
 
 CATEGORIES = foreign.imagenet_categories()
 CLASSES = ["n01443537", "Siberian husky", "n07749582"]  # goldfish, husky, lemon: two by id, one by name

@@ -23,8 +23,9 @@ from mlflow import MlflowClient
 from ruamel.yaml import YAML
 
 from receptive.errors import ReceptiveError
-from receptive.io import artifacts, tracking
+from receptive.io import artifacts
 from receptive.params.reading import compose, load_params
+from receptive.tracking import runs as tracking
 
 HERE = Path(__file__).resolve().parents[2]
 NETWORKS = ("resnet34", "plainnet34")
@@ -340,7 +341,7 @@ def test_record_is_cheap_and_only_for_dvc(project, monkeypatch):
     assert not (project / "scratch").exists()
     code = """
         import sys
-        from receptive.io import tracking
+        from receptive.tracking import runs as tracking
         tracking.record("train", "resnet34", 1.0)
         with tracking.live_training("resnet34", __import__("receptive.params.schema").io.params.load_params()) as log:
             log([])
@@ -455,7 +456,7 @@ def test_training_goes_on_when_the_store_breaks(project, live, capsys):
 def test_runs_of_dead_processes_are_closed(project, live):
     code = """
         import sys, time
-        from receptive.io import tracking
+        from receptive.tracking import runs as tracking
         from receptive.params.reading import load_params
         with tracking.live_training(sys.argv[1] if sys.argv[1:] else "plainnet34", load_params()) as on_epoch:
             print("running", flush=True)

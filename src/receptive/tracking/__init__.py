@@ -1,0 +1,1 @@
+"""The log of every run of the pipeline in MLflow: nothing here is a result."""
