@@ -1,1 +1,1 @@
-"""Where the work is done: devices, processes, and several processes at one job."""
+"""What has a say in results where several processes or a GPU do the work."""

@@ -1,4 +1,4 @@
-"""Where the tensors are, and in which precision they are multiplied there."""
+"""The device that holds the tensors, its precision in products, and whether networks are compiled there."""
 
 from typing import Literal
 
@@ -11,7 +11,7 @@ def pick_device(name: str) -> torch.device:
     """The device called ``name``; ``auto`` is the first GPU where there is one, else the CPU.
 
     Raises:
-        ReceptiveError: the device is not there.
+        ReceptiveError: This machine has no such device.
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -24,8 +24,8 @@ def pick_device(name: str) -> torch.device:
     return device
 
 
-def autocast(device: torch.device):
-    """bfloat16 where a GPU computes it natively; elsewhere everything stays float32."""
+def autocast(device: torch.device) -> torch.autocast:
+    """A context in which products are bfloat16 where a GPU computes it natively; elsewhere all stays float32."""
     enabled = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=enabled)
 

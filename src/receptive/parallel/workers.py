@@ -1,30 +1,29 @@
-"""Several processes at one job: who they are, how they are started, and how they speak with one another.
+"""Several processes at one job: the part of each, and how they exchange tensors.
 
-The engine is PyTorch's own: its elastic launcher (what ``torchrun`` is made of) starts one process a device and
-ends all of them when one is lost; ``torch.distributed`` carries the tensors, by gloo between CPUs and by
-NCCL between GPUs. Alone, nothing of it is loaded.
+``torch.distributed`` carries the tensors, by gloo between CPUs and by NCCL between GPUs. ``processes.launch`` starts
+the processes and joins them. ``ALONE`` is a process without others: it exchanges nothing.
 """
-
-from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import torch
-    from torch import Tensor, nn
+import torch
+import torch.distributed
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from receptive.parallel.whole_batch_norm import exchanged
 
 
 @dataclass(frozen=True)
 class Workers:
-    """One process and the group it works in; ``ALONE`` where there is no other.
+    """One process and the group that it works in; ``ALONE`` where there is no other.
 
     Attributes:
-        rank: number of this process, from 0 on; only 0 writes.
-        size: how many processes there are, over all machines.
-        local_rank: number on this machine, and of its GPU.
+        rank: Number of this process, from 0 on. Only process 0 writes.
+        size: Number of processes, over all machines.
+        local_rank: Number of this process on its machine, and of its GPU.
     """
 
     rank: int = 0
@@ -32,39 +31,34 @@ class Workers:
     local_rank: int = 0
 
     def device(self, device: torch.device) -> torch.device:
-        """The device of this process, where the study's is ``device``: each has a GPU of its own."""
-        import torch
-
+        """The device of this process where the study's is ``device``: each process has a GPU of its own."""
         if self.size > 1 and device.type == "cuda":
             device = torch.device("cuda", self.local_rank)
             torch.cuda.set_device(device)
         return device
 
     def part(self, rows: int) -> slice:
-        """The rows of a batch that are this process's: neighbours, all of them shared out, none twice."""
+        """The consecutive rows of a batch that this process takes; the parts of all processes are the whole batch."""
         return slice(self.rank * rows // self.size, (self.rank + 1) * rows // self.size)
 
     def sum(self, numbers: Tensor) -> Tensor:
-        """The sum over all processes, the same tensor in each; ``numbers`` themselves where there is one."""
+        """The sum over all processes, the same tensor in each; ``numbers`` themselves where there is one process."""
         if self.size == 1:
             return numbers
-        import torch.distributed
-
         total = numbers.clone()
         torch.distributed.all_reduce(total)
         return total
 
     def gather(self, state: dict[str, Tensor]) -> Iterator[dict[str, Tensor]]:
-        """In process 0 the states of all others, in the order of their ranks, one at a time; elsewhere nothing.
+        """In process 0 the states of all other processes, by rank; elsewhere nothing.
+
+        Process 0 holds one state at a time, which ``torch.distributed.gather_object`` would not allow.
 
         Args:
-            state: of this process; names, types and numbers of dimensions are the same in all, or it is empty.
+            state: Of this process. Names, types and numbers of dimensions are the same in all, or it is empty.
         """
         if self.size == 1:
             return
-        import torch
-        import torch.distributed
-
         filled = torch.zeros(self.size, dtype=torch.int64)
         filled[self.rank] = bool(state)
         filled = self.sum(filled)
@@ -86,31 +80,24 @@ class Workers:
                 yield received
 
     def furthest(self, content: bytes, progress: int) -> bytes:
-        """In all processes the content of the one with the greatest progress, the first of equals.
+        """In all processes the content of the process with the greatest progress, the lowest rank of equals.
 
         Args:
-            content: this process's own; progress: how far it has come, 0 or more.
+            content: Of this process.
+            progress: How far this process has come, 0 or more.
         """
         if self.size == 1:
             return content
-        import torch
-        import torch.distributed
-
-        numbers = torch.zeros(2, self.size, dtype=torch.int64)
-        numbers[:, self.rank] = torch.tensor([progress, len(content)])
-        progresses, lengths = self.sum(numbers).tolist()
-        source = progresses.index(max(progresses))
-        shared = torch.zeros(lengths[source], dtype=torch.uint8)
-        if self.rank == source:
-            shared[:] = torch.frombuffer(bytearray(content), dtype=torch.uint8) if content else shared
-        torch.distributed.broadcast(shared, source)
-        return shared.numpy().tobytes()
+        own = torch.zeros(self.size, dtype=torch.int64)
+        own[self.rank] = progress
+        progresses = self.sum(own).tolist()
+        shared = [content]
+        torch.distributed.broadcast_object_list(shared, progresses.index(max(progresses)))
+        return shared[0]
 
     @contextlib.contextmanager
     def first_before_others(self) -> Iterator[None]:
-        """Within the block, process 0 is done before the others begin, for what it leaves in a cache."""
-        import torch
-
+        """Within the block, process 0 finishes before the others begin: they find what it leaves in a cache."""
         if self.rank:
             self.sum(torch.zeros(1))
         yield
@@ -118,11 +105,9 @@ class Workers:
             self.sum(torch.zeros(1))
 
     def parallel(self, network: nn.Module, device: torch.device) -> nn.Module:
-        """The network whose gradients are the mean over all processes; the network itself where there is one."""
+        """The network with gradients averaged over all processes; the network itself where there is one process."""
         if self.size == 1:
             return network
-        from torch.nn.parallel import DistributedDataParallel
-
         # batch norms are computed over all processes, so their running statistics never differ
         return DistributedDataParallel(
             network,
@@ -135,14 +120,9 @@ class Workers:
     def whole_batch_norms(self, network: nn.Module) -> Iterator[None]:
         """Within the block, batch norms in training mode see the batch of all processes.
 
-        The weights and running statistics stay the same tensors, and the layers their names.
+        The weights and running statistics stay the same tensors, and the layers keep their names.
         """
-        if self.size == 1:
-            yield
-            return
-        from receptive.parallel.whole_batch_norm import exchanged
-
-        with exchanged(network):
+        with exchanged(network) if self.size > 1 else contextlib.nullcontext():
             yield
 
 

@@ -1,1 +1,1 @@
-"""How several processes are started, joined and ended; nothing here has a say in results."""
+"""How processes are started, joined and ended; nothing here has a say in results."""

@@ -4,46 +4,53 @@ The engine is PyTorch's own elastic launcher (what ``torchrun`` is made of): it 
 all of them when one is lost.
 """
 
-from __future__ import annotations
-
 import contextlib
-import json
+import logging
 import os
 import signal
+import sys
 import tempfile
-import traceback
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
+
+import torch
+import torch.distributed
+from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+from torch.distributed.elastic.rendezvous.api import RendezvousError
+from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from receptive.errors import ReceptiveError
 from receptive.parallel.workers import ALONE, Workers
+from receptive.processes.failures import FOLDER_VARIABLE, first_cause, is_worker
 
-if TYPE_CHECKING:
-    from receptive.params.sections import Workers as Asked
-
-# Where a worker that ends in an error says why: a folder of the launcher's, one file a worker.
-_FAILURES = "RECEPTIVE_FAILURES"  # receptive.stages knows the name, too
 # Where the machines of one job meet; belongs to the machines, not to the study, so it is no parameter.
 _MEETING_POINT = "RECEPTIVE_RENDEZVOUS"
-# What torch says when another process has gone.
-_GONE = ("connection closed", "connection reset", "connection refused", "broken pipe", "nccl", "socket", "gloo", "peer")
 
 
-def is_worker() -> bool:
-    """Whether this process was started by ``launch``."""
-    return _FAILURES in os.environ
+class Asked(Protocol):
+    """How many processes are asked for: section ``workers`` of params.yaml.
+
+    Attributes:
+        devices: Processes on each machine, each with a GPU where there are GPUs.
+        nodes: Machines.
+    """
+
+    @property
+    def devices(self) -> int: ...  # noqa: D102
+
+    @property
+    def nodes(self) -> int: ...  # noqa: D102
 
 
 @contextlib.contextmanager
 def working() -> Iterator[Workers]:
-    """The group of this process, joined within the block: ``ALONE``, unless ``launch`` started it."""
+    """Joins the group of this process within the block: ``ALONE``, unless ``launch`` started this process."""
     if not is_worker():
         yield ALONE
         return
-    import torch.distributed
-
-    torch.distributed.init_process_group(_backends())
+    torch.distributed.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
     try:
         yield Workers(*(int(os.environ[name]) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK")))
         torch.distributed.barrier()  # no worker leaves while another still reads from it
@@ -51,39 +58,25 @@ def working() -> Iterator[Workers]:
         torch.distributed.destroy_process_group()
 
 
-def _backends() -> str:
-    import torch
-
-    return "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
-
-
 def launch(asked: Asked, device: str, module: str, *args: str) -> bool:
-    """Runs ``python -m module args`` once a device and waits, where ``asked`` says so for for more than one.
+    """Runs ``python -m module args`` in as many processes as are asked for and waits, where this is more than one.
 
     Returns:
-        True when they have done the work; False where this process is to do it: it is one of them, or alone.
+        True when they have done the work; False where this process is to do it: it is a worker, or alone.
 
     Raises:
-        ReceptiveError: there are fewer GPUs, the other machines cannot be met, a worker was lost (killed, out of
-            memory, gone with its machine), or the error of a worker; no other worker goes on after it.
+        ReceptiveError: There are fewer GPUs, the other machines cannot be met, or a worker was lost (killed, out of
+            memory, gone with its machine); or the error of a worker. No other worker goes on after it.
+        WorkerDefect: A worker ended by a defect of the program.
     """
     if is_worker() or asked.devices * asked.nodes == 1:
         return False
     _check_devices(asked, device)
-
-    import logging
-    import sys
-
-    from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException
-    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
-    from torch.distributed.elastic.rendezvous.api import RendezvousError
-    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
-
-    with tempfile.TemporaryDirectory(prefix="receptive-") as folder, _quiet(logging):
+    with tempfile.TemporaryDirectory(prefix="receptive-") as folder, _quiet():
         failures = Path(folder) / "failures"
         failures.mkdir()
         environment = {
-            _FAILURES: str(failures),
+            FOLDER_VARIABLE: str(failures),
             # each process would take all cores, and torch warns of what a lost peer leaves behind
             "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // asked.devices))),
             "TORCH_CPP_LOG_LEVEL": os.environ.get("TORCH_CPP_LOG_LEVEL", "ERROR"),
@@ -101,8 +94,8 @@ def launch(asked: Asked, device: str, module: str, *args: str) -> bool:
             try:
                 elastic_launch(config, sys.executable)("-m", module, *args)
             except ChildFailedError as error:
-                ended = {rank: failure.exitcode for rank, failure in error.failures.items()}
-                raise _cause(failures, ended, asked) from None
+                exit_codes = {rank: failure.exitcode for rank, failure in error.failures.items()}
+                raise first_cause(failures, exit_codes, asked.devices * asked.nodes) from None
             except SignalException as stop:
                 if stop.sigval == signal.SIGINT:
                     raise KeyboardInterrupt from None
@@ -118,8 +111,6 @@ def launch(asked: Asked, device: str, module: str, *args: str) -> bool:
 
 
 def _check_devices(asked: Asked, device: str) -> None:
-    import torch
-
     if asked.nodes > 1 and not os.environ.get(_MEETING_POINT):
         raise ReceptiveError(
             f"workers.nodes is {asked.nodes}, but the machines do not know where to meet: set {_MEETING_POINT} to "
@@ -134,15 +125,15 @@ def _check_devices(asked: Asked, device: str) -> None:
         )
 
 
-def _meeting(asked: Asked, job: str) -> dict:
+def _meeting(asked: Asked, job: str) -> dict[str, Any]:
     if asked.nodes == 1:
         return {"rdzv_endpoint": "localhost:0", "local_addr": "localhost", "run_id": "alone"}
     return {"rdzv_endpoint": os.environ[_MEETING_POINT], "run_id": job, "rdzv_configs": {"timeout": 600}}
 
 
 @contextlib.contextmanager
-def _quiet(logging) -> Iterator[None]:
-    """The launcher's own account of a failure is a page long; the user gets one line."""
+def _quiet() -> Iterator[None]:
+    """Keeps the launcher's own account of a failure, a page long, from the user, who gets one line."""
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:
@@ -163,41 +154,3 @@ def _environment(changes: dict[str, str]) -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
-
-
-def tell_launcher(error: BaseException) -> None:
-    """Leaves the cause of a worker's end to its launcher, which shows one of all workers' causes."""
-    kind = "user" if isinstance(error, ReceptiveError) else "defect"
-    if kind == "defect" and isinstance(error, RuntimeError | OSError) and _speaks_of_a_peer(error):
-        kind = "peer"
-    text = str(error) if kind == "user" else "".join(traceback.format_exception(error))
-    path = Path(os.environ[_FAILURES]) / f"{os.environ['RANK']}.json"
-    path.write_text(json.dumps({"kind": kind, "text": text}))
-
-
-def _speaks_of_a_peer(error: BaseException) -> bool:
-    return any(word in str(error).lower() for word in _GONE)
-
-
-def _cause(failures: Path, ended: dict[int, int], asked: Asked) -> Exception:
-    """Which of all workers' ends was the first cause: a lost one, a user's error, a defect; then what follows these."""
-    workers = asked.devices * asked.nodes
-    cure = "run the same command again (a training goes on from its last epoch), or lower workers.devices"
-    for rank, code in sorted(ended.items()):
-        if code < 0 and code != -signal.SIGTERM:  # SIGTERM: by the launcher, because of another
-            name = signal.Signals(-code).name
-            why = ", often for want of memory" if name == "SIGKILL" else ""
-            return ReceptiveError(f"worker {rank + 1} of {workers} was lost ({name}{why}): {cure}")
-    told = [json.loads(path.read_text()) for path in sorted(failures.glob("*.json"))]
-    for kind in ("user", "defect"):
-        for failure in told:
-            if failure["kind"] == kind:
-                return ReceptiveError(failure["text"]) if kind == "user" else WorkerDefect(failure["text"])
-    return ReceptiveError(f"one of {workers} workers was lost (on another machine, or without a word): {cure}")
-
-
-class WorkerDefect(RuntimeError):
-    """A defect of the program in a worker; the text is the worker's own traceback."""
-
-    def __str__(self):
-        return f"in a worker:\n{self.args[0]}"

@@ -8,25 +8,24 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from typing import NoReturn
+
+import typer
+
+from receptive.errors import ReceptiveError
+from receptive.processes import failures
+from receptive.tracking import pipeline
 
 # Two pools of threads that wait actively for each other stall; this makes timings steady.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-# One of several processes that receptive.parallel.workers has started: the one that started them speaks for all.
-_LAUNCHED = "RECEPTIVE_FAILURES" in os.environ
 
-
-def run(main: Callable, args: list[str] | None = None) -> None:
+def run(main: Callable[..., None], args: list[str] | None = None) -> None:
     """Runs a stage's ``main`` as a command: arguments by Typer, errors in one line, the exit code right.
 
     Exit codes: 0; 1 for what the user can mend; 2 for a wrong call; 130 when interrupted. Any other
     exception is a defect of the program and keeps its traceback.
     """
-    import typer
-
-    from receptive.errors import ReceptiveError
-    from receptive.tracking import runs as tracking
-
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     app.command()(main)
     stage = main.__module__.rpartition(".")[2]
@@ -37,13 +36,13 @@ def run(main: Callable, args: list[str] | None = None) -> None:
     try:
         app(args, standalone_mode=True)
     except SystemExit as end:
-        if end.code in (0, None) and not _LAUNCHED:
-            tracking.record(stage, args[0] if args else "", time.perf_counter() - began)
+        if end.code in (0, None) and not failures.is_worker():
+            pipeline.record(stage, args[0] if args else "", time.perf_counter() - began)
         raise
     except ReceptiveError as error:
         _fail(str(error))
     except KeyboardInterrupt:
-        if not _LAUNCHED:
+        if not failures.is_worker():
             print("interrupted", file=sys.stderr)
         sys.exit(130)
     except OSError as error:
@@ -57,17 +56,13 @@ def run(main: Callable, args: list[str] | None = None) -> None:
 
 
 def _end_worker(error: Exception) -> None:
-    """In one of several processes, ends it; its launcher tells the cause, once for all."""
-    if _LAUNCHED:
-        from receptive.processes.launch import tell_launcher
-
-        tell_launcher(error)
+    """Ends this process if it is one of several; the process that started them shows one cause for all."""
+    if failures.is_worker():
+        failures.tell_launcher(error)
         os._exit(1)  # at once: threads that wait for a lost process would hold up the exit
 
 
-def _fail(line: str) -> None:
-    from receptive.errors import ReceptiveError
-
+def _fail(line: str) -> NoReturn:
     _end_worker(ReceptiveError(line))
     print(f"error: {' '.join(line.split())}", file=sys.stderr)
     sys.exit(1)
