@@ -1,34 +1,54 @@
 """What a stage keeps between two attempts, in ``scratch/``: outside DVC's outputs, and safe to delete."""
 
 import hashlib
+import importlib.util
 import os
-import sys
 import zipfile
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
-from receptive.artifacts.files import project_root
+from receptive.artifacts.root import project_root
 
 
-def scratch(stage: str, *parts: str) -> Path:
+def scratch(stage: str, *parts: str, code: Iterable[str]) -> Path:
     """A folder for checkpoints of exactly this work, outside DVC's outputs (it need not exist yet).
 
-    The name is a digest of ``parts`` (parameters, data, seed) and of the project's code that is loaded
-    now, so a checkpoint is found again by the same work only, also from a temporary experiment folder.
+    The folder's name is a digest. The same work finds its checkpoint again, also from a temporary experiment folder;
+    other work does not. An edit of code that has no say in the work costs no checkpoint.
+
+    Args:
+        stage: What is done, and for what: "train-resnet34".
+        parts: Parameters, digests of data, seed: all that the result depends on.
+        code: Modules that the result depends on, "receptive.training.loop"; a package stands for all its modules.
     """
     digest = hashlib.sha256()
     for part in parts:
         digest.update(part.encode() + b"\0")
-    for name in sorted(m for m in sys.modules if m.partition(".")[0] == "receptive"):
-        source = getattr(sys.modules[name], "__file__", None)
-        if source:
-            digest.update(name.encode() + b"\0" + Path(source).read_bytes())
+    for path in source_files(code):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return project_root() / "scratch" / f"{stage}-{digest.hexdigest()[:16]}"
 
 
+def source_files(code: Iterable[str]) -> list[Path]:
+    """The source files of modules and packages, by name; no module is run.
+
+    Raises:
+        ModuleNotFoundError: There is no such module.
+    """
+    files = []
+    for name in code:
+        spec = importlib.util.find_spec(name)
+        if spec is None or spec.origin is None:
+            raise ModuleNotFoundError(f"there is no module {name}")
+        path = Path(spec.origin)
+        files += sorted(path.parent.rglob("*.py")) if path.name == "__init__.py" else [path]
+    return files
+
+
 def keep(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    """Arrays in a ``scratch`` folder, whole or not at all."""
+    """Writes arrays into a ``scratch`` folder, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}")
     with part.open("wb") as file:
@@ -37,7 +57,7 @@ def keep(path: Path, arrays: dict[str, np.ndarray]) -> None:
 
 
 def read_kept(path: Path) -> dict[str, np.ndarray] | None:
-    """What ``keep`` wrote; None where there is nothing that can be read."""
+    """What ``keep`` wrote; None where the file is missing or cannot be read."""
     try:
         with np.load(path) as arrays:
             return dict(arrays)

@@ -1,26 +1,25 @@
-"""Data sets that may be fetched: torchvision does it, and checks what came."""
+"""Data sets that may be fetched: torchvision fetches them, and checks the files."""
 
+import importlib
 from pathlib import Path
 
 from receptive.datasets import mnist
 from receptive.errors import ReceptiveError
+from receptive.networks.torchvision_loader import import_torchvision
 
 
 def download_mnist(root: Path) -> None:
     """Fetches MNIST's four files into ``root``/MNIST/raw where any is missing; else opens no connection.
 
     Raises:
-        ReceptiveError: They could not be fetched, or written.
+        ReceptiveError: The files could not be fetched, or written.
     """
     if not mnist.missing(root):
         return
-    from receptive.networks.torchvision_loader import import_torchvision
-
     import_torchvision()
-    from torchvision.datasets import MNIST
-
+    sets = importlib.import_module("torchvision.datasets")
     try:
-        MNIST(str(root), download=True)
+        sets.MNIST(str(root), download=True)
     except (OSError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise ReceptiveError(

@@ -2,26 +2,38 @@
 
 import warnings
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from receptive.artifacts.files import digest_files, project_root
+from receptive.artifacts.files import digest_files
+from receptive.artifacts.root import project_root
 from receptive.errors import ReceptiveError
-from receptive.training.weights import check_finite
 
 
-def read_state(path: str) -> "tuple[dict[str, Tensor], str]":
-    """A user's file of weights: the state dict, and the file's SHA-256.
+class GivenState(NamedTuple):
+    """A user's file of weights.
+
+    Attributes:
+        state: The state dict, on the CPU.
+        digest: SHA-256 of the file.
+    """
+
+    state: dict[str, Tensor]
+    digest: str
+
+
+def read_state(path: str) -> GivenState:
+    """The state dict in a user's file of weights, and the file's digest. Nothing in the file is executed.
 
     Args:
-        path: a .safetensors file, or what ``torch.save`` wrote of a state dict (also within a checkpoint, under
-            "state_dict" or "model"); one that is not absolute is meant from the project's folder.
+        path: A .safetensors file, or what ``torch.save`` wrote of a state dict (also within a checkpoint, under
+            "state_dict" or "model"). A relative path starts from the project's folder.
 
     Raises:
-        ReceptiveError: the file is missing, may not be read, or holds no weights or such as are not finite. Nothing in
-            it is executed.
+        ReceptiveError: The file is missing, may not be read, or holds no weights.
     """
     file = project_root() / Path(path).expanduser()
     if not file.is_file():
@@ -47,6 +59,6 @@ def read_state(path: str) -> "tuple[dict[str, Tensor], str]":
             f"'{path}' cannot be read as weights: it holds no state dict of tensors (damaged, or a whole pickled "
             "module): save model.state_dict() with torch.save, or as .safetensors"
         ) from None
-    check_finite(state, f"the weights of '{path}'")  # ``fitted`` would not know the file
     # what a network in DataParallel saves
-    return {name.removeprefix("module."): value for name, value in state.items()}, digest_files(file)
+    state = {name.removeprefix("module."): value for name, value in state.items()}
+    return GivenState(state, digest_files(file))

@@ -1,4 +1,4 @@
-"""Images that are being decoded: a file of all rows, filled in any order, that outlives an interruption."""
+"""Images that are being decoded: one file of all images, filled in any order, that outlives an interruption."""
 
 import json
 import os
@@ -11,17 +11,18 @@ from receptive.errors import ReceptiveError
 
 
 class ImageStore:
-    """``images.npy`` in a scratch folder and ``blocks.jsonl``, which says what of it is there.
+    """``images.npy`` in a scratch folder, and ``blocks.jsonl``, which lists the blocks of images that are finished.
 
-    A block counts as there once its bytes are on the disk; what was written later is written again. The
+    A block is finished once its bytes are on the disk; after an interruption all others are written again. The
     object may be sent to other processes, which write blocks of their own.
 
     Args:
-        folder: made where it is missing; an earlier attempt's is taken up if its images have the same shape.
-        images, side: how many there will be, uint8, side x side x 3.
+        folder: Made where it is missing. An earlier attempt's folder is used if its images have the same shape.
+        images: Number of images.
+        side: Of each image, uint8, side x side x 3.
 
     Raises:
-        ReceptiveError: the disk has no room for them.
+        ReceptiveError: The disk has no room for the images.
     """
 
     def __init__(self, folder: Path, images: int, side: int):
@@ -46,7 +47,7 @@ class ImageStore:
         return self.__dict__ | {"_blocks": {}}  # other processes only write: the journal need not travel
 
     def finished(self, first: int, digest: str) -> bool:
-        """Whether the block from image ``first`` on is there, made from files of this digest."""
+        """Whether the block from image ``first`` on is finished, made from files of this digest."""
         return self._blocks.get(first, {}).get("digest") == digest
 
     def write(self, first: int, images: np.ndarray) -> None:
@@ -58,16 +59,16 @@ class ImageStore:
             os.fsync(file.fileno())
 
     def finish(self, first: int, digest: str, problems: dict[int, str]) -> None:
-        """Remembers that a block is there; ``problems`` tells which of its images are not, and why."""
+        """Notes that a block is finished; ``problems``: the reason for each of its images that could not be decoded."""
         block = {"first": first, "digest": digest, "problems": problems}
         with self._journal.open("a") as journal:
             journal.write(json.dumps(block) + "\n")
         self._blocks[first] = block
 
     def problems(self) -> dict[int, str]:
-        """The images that could not be decoded, in order, and why."""
-        found = {int(i): reason for block in self._blocks.values() for i, reason in block["problems"].items()}
-        return dict(sorted(found.items()))
+        """The images that could not be decoded, in order, with the reason."""
+        problems = {int(i): reason for block in self._blocks.values() for i, reason in block["problems"].items()}
+        return dict(sorted(problems.items()))
 
     def images(self) -> np.ndarray:
         """All rows, read from the disk where they are used."""
@@ -82,7 +83,7 @@ def _shape(path: Path) -> tuple[int, ...] | None:
 
 
 def _read_journal(path: Path) -> dict[int, dict]:
-    """Block by block what ``finish`` wrote; a line that an interruption cut short is no line."""
+    """What ``finish`` wrote, by the block's first image; a line that an interruption cut short is left out."""
     blocks = {}
     lines = path.read_text().splitlines() if path.exists() else []
     for line in lines:

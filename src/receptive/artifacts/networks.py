@@ -1,58 +1,95 @@
-"""``data/networks/<network>``: what can be read without torch (description, history, metrics, single weights)."""
+"""``data/networks/<training>``: what can be read without torch (description, history, metrics, single weights)."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, TypedDict, cast
 
 import numpy as np
 import pandas as pd
 from safetensors import safe_open
 
-from receptive.artifacts.files import check_has, digest_files, read_json, read_table, reading, reading_weights
+from receptive.artifacts.files import digest_files, read_json, read_table, reading, reading_weights
 
-NETWORKS = Path("data/networks")
-_DESCRIPTION = ("network", "classes", "image_size", "channels", "options", "first_filters")
+FOLDER = Path("data/networks")
+STAGE = "train"
+COLUMNS = ("epoch", "split", "loss", "top1", "top5", "lr", "images_per_s")
+"""Of history.parquet: two rows per epoch, of the split "train" and of "validation"."""
+DESCRIBED = ("network", "classes", "image_size", "channels", "options", "first_filters")
+"""What network.json holds at least."""
 
 
-def read_description(name: str, folder: Path | None = None) -> dict:
+class Description(TypedDict, total=False):
+    """The content of network.json: how to rebuild the network, and how it came about.
+
+    Attributes:
+        network: The name of the training.
+        classes: Names by label.
+        image_size: Side of the square images, px.
+        channels: Of the images, 1 or 3.
+        options: Keyword arguments of ``networks.build``.
+        first_filters: The name of the first convolution's weights.
+        dataset: The prepared set that it learned.
+        normalisation: What was done to pixels before.
+        weights: Where the weights are from: ``from`` ("ours", "file", or the maker's name for them), and of a file its
+            ``sha256``, of a maker's weights the ``scores`` that were taken.
+        epochs: Of training here; 0 for given weights.
+        seed: Of params.yaml.
+    """
+
+    network: str
+    classes: list[str]
+    image_size: int
+    channels: int
+    options: dict[str, Any]
+    first_filters: str
+    dataset: str
+    normalisation: str
+    weights: dict[str, Any]
+    epochs: int
+    seed: int
+
+
+def read_description(name: str, folder: Path | None = None) -> Description:
     """network.json: how to rebuild the network, without building it."""
-    path, made_by = (folder or NETWORKS / name) / "network.json", f"train@{name}"
-    with reading(path, made_by):
-        description = read_json(path, made_by)
-        check_has(description, _DESCRIPTION)
-        return description
+    return cast(Description, read_json((folder or FOLDER / name) / "network.json", _made_by(name), DESCRIBED))
 
 
-def read_history(name: str) -> "pd.DataFrame":
-    """The training history: ``epoch, split, loss, top1, top5, lr, images_per_s``, two rows an epoch."""
-    return read_table(NETWORKS / name / "history.parquet", f"train@{name}")
+def read_history(name: str) -> pd.DataFrame:
+    """The training history, with ``COLUMNS``."""
+    return read_table(FOLDER / name / "history.parquet", _made_by(name), COLUMNS)
 
 
-def read_network_metrics(name: str) -> dict:
+def read_network_metrics(name: str) -> dict[str, Any]:
     """``train`` and ``validation`` (each ``loss, top1, top5``) after the last epoch, and ``parameters``."""
-    return read_json(NETWORKS / name / "metrics.json", f"train@{name}")
+    return read_json(FOLDER / name / "metrics.json", _made_by(name))
 
 
 def network_digest(name: str) -> str:
     """A digest of the trained network: its weights, its normalisation, and how it is built."""
-    folder, files = NETWORKS / name, ("weights.safetensors", "normalisation.safetensors", "network.json")
-    with reading(folder, f"train@{name}"):
+    folder, files = FOLDER / name, ("weights.safetensors", "normalisation.safetensors", "network.json")
+    with reading(folder, _made_by(name)):
         return digest_files(*(folder / file for file in files))
 
 
-def weight_shapes(network: str) -> dict[str, tuple[int, ...]]:
-    """The shape of every weight of a trained network, by name; nothing is read but the file's head."""
-    path = NETWORKS / network / "weights.safetensors"
-    with reading_weights(path, f"train@{network}"), safe_open(path, "np") as weights:
-        return {name: tuple(weights.get_slice(name).get_shape()) for name in weights.keys()}  # noqa: SIM118
+def weight_shapes(name: str) -> dict[str, tuple[int, ...]]:
+    """The shape of every weight of a trained network, by the weight's name; only the file's head is read."""
+    path = FOLDER / name / "weights.safetensors"
+    with reading_weights(path, _made_by(name)), safe_open(path, "np") as weights:
+        return {key: tuple(weights.get_slice(key).get_shape()) for key in weights.keys()}  # noqa: SIM118
 
 
-def read_weights(network: str, names: list[str], trained: bool = True) -> list[np.ndarray]:
-    """Some weights of a network, without torch; ``trained=False`` gives those before training."""
-    path = NETWORKS / network / ("weights.safetensors" if trained else "untrained.safetensors")
-    with reading_weights(path, f"train@{network}"), safe_open(path, "np") as weights:
-        return [weights.get_tensor(name) for name in names]
+def read_weights(name: str, keys: Sequence[str], trained: bool = True) -> list[np.ndarray]:
+    """The weights called ``keys``, without torch; ``trained=False`` gives those before training."""
+    path = FOLDER / name / ("weights.safetensors" if trained else "untrained.safetensors")
+    with reading_weights(path, _made_by(name)), safe_open(path, "np") as weights:
+        return [weights.get_tensor(key) for key in keys]
 
 
-def read_first_filters(network: str, trained: bool = True) -> np.ndarray:
+def read_first_filters(name: str, trained: bool = True) -> np.ndarray:
     """Weights of the first convolution, unit x y x x x channel; ``trained=False`` gives those before training."""
-    (weights,) = read_weights(network, [read_description(network)["first_filters"]], trained)
+    (weights,) = read_weights(name, [read_description(name)["first_filters"]], trained)
     return weights.transpose(0, 2, 3, 1)
+
+
+def _made_by(name: str) -> str:
+    return f"{STAGE}@{name}"

@@ -9,7 +9,6 @@ import numpy as np
 
 from receptive.artifacts.files import (
     digest_files,
-    project_root,
     read_json,
     read_table,
     reading,
@@ -17,29 +16,31 @@ from receptive.artifacts.files import (
     write_table,
     writing,
 )
+from receptive.artifacts.root import project_root
 from receptive.datasets.prepared import Prepared, centre_view, check, select_classes
 from receptive.errors import ReceptiveError
 
-PREPARED = Path("data/prepared")
+FOLDER = Path("data/prepared")
+STAGE = "prepare"
 
 
 def raw_folder(dataset: str, path: str | None) -> Path:
-    """Where the user's own files of a data set are: ``path``, else the variable, else ``data/raw/<dataset>``.
+    """The folder of the user's own files of a data set: ``path``, else the variable, else ``data/raw/<dataset>``.
 
-    The variable is ``RECEPTIVE_`` and the data set's name in capitals. Relative places start from the project's
+    The variable is ``RECEPTIVE_`` and the data set's name in capitals. Relative paths start from the project's
     own folder, also in the temporary copies that DVC makes for experiments.
     """
     chosen = path or os.environ.get(f"RECEPTIVE_{dataset.upper()}") or f"data/raw/{dataset}"
     return project_root() / Path(chosen).expanduser()
 
 
-def write_prepared(prepared: "Prepared", folder: Path | None = None) -> Path:
-    """``data/prepared/<dataset>``: images, labels, statistics, mean image and, where known, subject masks.
+def write_prepared(prepared: Prepared, folder: Path | None = None) -> Path:
+    """Writes images, labels, statistics, mean image and, where known, subject masks; returns the folder.
 
-    A set decoded from files (``prepared.origin``) leaves also ``files.parquet`` and ``damaged.parquet``; its
-    images are moved, not copied, and with all that surrounds the views (``view_px`` in stats.json).
+    Of a set decoded from files (``prepared.origin``) also ``files.parquet`` and ``damaged.parquet``. Its images are
+    moved, not copied, with all that surrounds the views (``view_px`` in stats.json).
     """
-    folder = folder or PREPARED / prepared.name
+    folder = folder or FOLDER / prepared.name
     origin = prepared.origin
     facts = {}
     if prepared.surround is not None:
@@ -77,14 +78,14 @@ def write_prepared(prepared: "Prepared", folder: Path | None = None) -> Path:
     return folder
 
 
-def read_prepared(dataset: str, folder: Path | None = None) -> "Prepared":
+def read_prepared(dataset: str, folder: Path | None = None) -> Prepared:
     """The prepared set; its images stay on the disk and are read where they are used.
 
     Raises:
-        ReceptiveError: the folder is missing, a file of it is, or they do not belong together.
+        ReceptiveError: The folder or a file is missing or damaged, or the files do not belong together.
     """
-    folder = folder or PREPARED / dataset
-    made_by = f"prepare@{dataset}"
+    folder = folder or FOLDER / dataset
+    made_by = f"{STAGE}@{dataset}"
     stats = read_json(folder / "stats.json", made_by)
     arrays = {}
     for name in ("images", "mean_image", "subject_mask"):
@@ -119,19 +120,21 @@ def read_prepared(dataset: str, folder: Path | None = None) -> "Prepared":
 
 
 def read_images(dataset: str, classes: Sequence[str] | None = None) -> Prepared:
-    """The prepared images of a data set, reduced to ``classes`` where these are given."""
+    """The prepared images of a data set, reduced to ``classes`` where these are given.
+
+    Raises:
+        ReceptiveError: As ``read_prepared``, or the set has no such class.
+    """
     prepared = read_prepared(dataset)
     return prepared if classes is None else select_classes(prepared, classes)
 
 
 def prepared_digest(dataset: str) -> str:
     """A digest of the images and labels, as ``write_prepared`` recorded it."""
-    path, made_by = PREPARED / dataset / "stats.json", f"prepare@{dataset}"
-    with reading(path, made_by):
-        return read_json(path, made_by)["digest"]
+    return read_json(FOLDER / dataset / "stats.json", f"{STAGE}@{dataset}", ["digest"])["digest"]
 
 
 def prepared_sources(dataset: str) -> str | None:
     """The digest of the files that a prepared set was decoded from; None where there is no such set."""
-    path = PREPARED / dataset / "stats.json"
-    return read_json(path, f"prepare@{dataset}").get("sources", {}).get("digest") if path.exists() else None
+    path = FOLDER / dataset / "stats.json"
+    return read_json(path, f"{STAGE}@{dataset}").get("sources", {}).get("digest") if path.exists() else None

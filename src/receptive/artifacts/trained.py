@@ -1,17 +1,17 @@
-"""``data/networks/<network>`` as networks that run."""
+"""``data/networks/<training>`` as networks that run: what stage train writes, and what all others start from."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 from safetensors.torch import load_file, save_file
-from torch import nn
+from torch import Tensor, nn
 
 from receptive import networks
 from receptive.artifacts.files import reading, reading_weights, write_json, write_table, writing
-from receptive.artifacts.networks import NETWORKS, read_description
+from receptive.artifacts.networks import COLUMNS, FOLDER, STAGE, Description, read_description
 from receptive.errors import ReceptiveError
-from receptive.networks.layers import Layer, layers
 from receptive.networks.parts.normalisation import Normalisation
 
 
@@ -19,42 +19,47 @@ class Trained(NamedTuple):
     """A trained network as it was stored.
 
     Attributes:
-        network: in evaluation mode, on the CPU.
-        normalisation: from pixels in [0, 1] to what the network sees, on the CPU.
-        description: the content of network.json.
+        network: In evaluation mode, on the CPU.
+        normalisation: From pixels in [0, 1] to what the network sees, on the CPU.
+        description: The content of network.json.
     """
 
     network: nn.Module
     normalisation: Normalisation
-    description: dict
+    description: Description
 
 
-def write_network(
-    name: str,
-    network,
-    normalisation: "Normalisation",
-    description: dict,
-    history: list[dict],
-    metrics: dict,
-    untrained: dict,
-    folder: Path | None = None,
-) -> Path:
-    """``data/networks/<network>``: weights, how to rebuild it, history and final metrics.
+@dataclass(frozen=True)
+class Finished:
+    """What a training leaves.
 
-    Args:
-        untrained: the state of the same network before training (``training.before_training``).
-        description: ``classes`` (names by label), ``image_size`` (px), ``channels``, ``options`` for
-            ``networks.build``, and what else the reader should know.
-        history: the rows of ``training.train``.
+    Attributes:
+        network: With its final weights, on any device.
+        normalisation: From pixels in [0, 1] to what the network sees.
+        untrained: The state of the same network before training (``training.loop.before_training``).
+        description: The content of network.json without ``network``, which is the name that it is written under.
+        history: Two rows per epoch, with ``networks.COLUMNS``.
+        metrics: As ``networks.read_network_metrics`` gives them.
     """
-    folder = folder or NETWORKS / name
+
+    network: nn.Module
+    normalisation: nn.Module
+    untrained: dict[str, Tensor]
+    description: Description
+    history: list[dict[str, Any]]
+    metrics: dict[str, Any]
+
+
+def write_network(name: str, finished: Finished, folder: Path | None = None) -> Path:
+    """Writes weights, how to rebuild the network, history and metrics; returns the folder."""
+    folder = folder or FOLDER / name
     with writing(folder) as new:
-        save_file(_contiguous(network.state_dict()), new / "weights.safetensors")
-        save_file(_contiguous(untrained), new / "untrained.safetensors")
-        save_file(_contiguous(normalisation.state_dict()), new / "normalisation.safetensors")
-        write_json(new / "network.json", {"network": name, **description})
-        write_table(new / "history.parquet", pd.DataFrame(history))
-        write_json(new / "metrics.json", metrics)
+        save_file(_contiguous(finished.network.state_dict()), new / "weights.safetensors")
+        save_file(_contiguous(finished.untrained), new / "untrained.safetensors")
+        save_file(_contiguous(finished.normalisation.state_dict()), new / "normalisation.safetensors")
+        write_json(new / "network.json", {**finished.description, "network": name})
+        write_table(new / "history.parquet", pd.DataFrame(finished.history, columns=list(COLUMNS)))
+        write_json(new / "metrics.json", finished.metrics)
     return folder
 
 
@@ -62,20 +67,21 @@ def read_network(name: str, folder: Path | None = None, trained: bool = True) ->
     """The trained network in evaluation mode on the CPU, its normalisation, and its description.
 
     Args:
+        name: The training.
+        folder: Where it lies; None: in ``data/networks``.
         trained: False gives the same network before training, the control of many claims.
 
     Raises:
-        ReceptiveError: the folder or a file is missing or damaged, or the weights do not fit.
+        ReceptiveError: The folder or a file is missing or damaged, or the weights do not fit.
     """
-    folder = folder or NETWORKS / name
-    made_by = f"train@{name}"
+    folder = folder or FOLDER / name
+    made_by = f"{STAGE}@{name}"
     description = read_description(name, folder)
     state = "weights" if trained else "untrained"
-    weights = {}
-    for part in (state, "normalisation"):
-        path = folder / f"{part}.safetensors"
-        with reading_weights(path, made_by):
-            weights[part] = load_file(path)
+    path = folder / f"{state}.safetensors"
+    with reading_weights(path, made_by):
+        weights = load_file(path)
+    normalisation = read_normalisation(name, folder)
     with reading(folder / "network.json", made_by):
         network = networks.build(
             description["network"],
@@ -84,34 +90,21 @@ def read_network(name: str, folder: Path | None = None, trained: bool = True) ->
             channels=description["channels"],
             **description["options"],
         )
-        normalisation = Normalisation(weights["normalisation"]["shift"], weights["normalisation"]["matrix"])
     try:
-        network.load_state_dict(weights[state])
+        network.load_state_dict(weights)
     except RuntimeError as error:
         reason = " ".join(str(error).split())[:300]
-        raise ReceptiveError(
-            f"{folder}/{state}.safetensors does not fit {name} ({reason}): run 'dvc repro train@{name}'"
-        ) from None
+        raise ReceptiveError(f"{path} does not fit {name} ({reason}): run 'dvc repro {made_by}'") from None
     return Trained(network.eval(), normalisation, description)
 
 
-def read_normalisation(name: str) -> "Normalisation":
-    """What is done to pixels before the network sees them, without the network."""
-    path = NETWORKS / name / "normalisation.safetensors"
-    with reading_weights(path, f"train@{name}"):
+def read_normalisation(name: str, folder: Path | None = None) -> Normalisation:
+    """From pixels in [0, 1] to what the network sees, without the network."""
+    path = (folder or FOLDER / name) / "normalisation.safetensors"
+    with reading_weights(path, f"{STAGE}@{name}"):
         state = load_file(path)
         return Normalisation(state["shift"], state["matrix"])
 
 
-def read_layers(name: str) -> "list[Layer]":
-    """The layers of a trained network, without reading its weights."""
-    description = read_description(name)
-    with reading(NETWORKS / name / "network.json", f"train@{name}"):
-        size, channels = description["image_size"], description["channels"]
-        classes = len(description["classes"])
-        network = networks.outline(description["network"], classes, size, channels, **description["options"])
-    return layers(network, size, channels)
-
-
-def _contiguous(state: dict) -> dict:
+def _contiguous(state: dict[str, Tensor]) -> dict[str, Tensor]:
     return {key: value.detach().cpu().contiguous() for key, value in state.items()}

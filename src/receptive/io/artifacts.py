@@ -47,7 +47,6 @@ from receptive.artifacts.feature_maps import (
 from receptive.artifacts.files import check_has as _check_has  # noqa: F401
 from receptive.artifacts.files import digest_files as _digest_files  # noqa: F401
 from receptive.artifacts.files import (
-    project_root,  # noqa: F401
     read_json,  # noqa: F401
     read_table,  # noqa: F401
     write_json,  # noqa: F401
@@ -76,8 +75,9 @@ from receptive.artifacts.maximization import (
     read_maximization,  # noqa: F401
     write_maximization,  # noqa: F401
 )
+from receptive.artifacts.layers import read_layers  # noqa: F401
+from receptive.artifacts.networks import FOLDER as NETWORKS  # noqa: F401
 from receptive.artifacts.networks import (
-    NETWORKS,  # noqa: F401
     network_digest,  # noqa: F401
     read_description,  # noqa: F401
     read_first_filters,  # noqa: F401
@@ -86,8 +86,8 @@ from receptive.artifacts.networks import (
     read_weights,  # noqa: F401
     weight_shapes,  # noqa: F401
 )
+from receptive.artifacts.prepared import FOLDER as PREPARED  # noqa: F401
 from receptive.artifacts.prepared import (
-    PREPARED,  # noqa: F401
     prepared_digest,  # noqa: F401
     prepared_sources,  # noqa: F401
     raw_folder,  # noqa: F401
@@ -115,9 +115,9 @@ from receptive.artifacts.stimuli import (
     read_stimuli,  # noqa: F401
     write_stimuli,  # noqa: F401
 )
+from receptive.artifacts.root import project_root  # noqa: F401
 from receptive.artifacts.trained import (
     _contiguous,  # noqa: F401
-    read_layers,  # noqa: F401
     read_network,  # noqa: F401
     read_normalisation,  # noqa: F401
     write_network,  # noqa: F401

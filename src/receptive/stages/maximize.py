@@ -41,6 +41,7 @@ def main(network: Annotated[str, typer.Argument(help="Name of the network.")]) -
         str((params.seed, params.stimuli.largest_field, str(device))),
         artifacts.network_digest(network),
         artifacts.prepared_digest(params.training(network).images),
+        code=("receptive.methods.maximization", "receptive.measurements.maximization"),
     )
     done = {}
     steps = sum(len(group.units) * group.preset.iterations for group in groups)

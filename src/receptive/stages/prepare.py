@@ -28,7 +28,8 @@ def main(dataset: Annotated[str, typer.Argument(help="Name of the data set.")]) 
             from receptive.artifacts.downloading import download_mnist
 
             download_mnist(root)
-        scratch = artifacts.scratch(f"prepare-{dataset}", str(root))
+        code = ("receptive.datasets.files", "receptive.datasets.decoding")
+        scratch = artifacts.scratch(f"prepare-{dataset}", str(root), code=code)
     prepared = datasets.load(
         dataset,
         parameters,
