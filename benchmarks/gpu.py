@@ -30,7 +30,7 @@ from receptive.networks.parts.blocks import initialise
 from receptive.networks.parts.normalisation import Normalisation
 from receptive.networks.layers import layers
 from receptive.params.recipe import Recipe
-from receptive.training.loop import _optimiser, train
+from receptive.training.loop import optimiser_of, train
 
 CLASSES = 10
 AIM = 0.9
@@ -105,7 +105,7 @@ def compare_training(name: str, device: torch.device, arguments: argparse.Namesp
 
 def bare_steps(name, device, arguments, recipe, compiled) -> float:
     network = build(name, arguments).to(device, memory_format=torch.channels_last).train()
-    optimiser = _optimiser(network, recipe)
+    optimiser = optimiser_of(network, recipe)
     stepping = torch.compile(network, dynamic=False) if compiled else network
     images, labels = synthetic_batch(device, arguments)
 

@@ -16,7 +16,9 @@ from receptive.parallel.workers import ALONE, Workers
 
 Item = TypeVar("Item")
 
-_AHEAD = 3  # batches: one in work, one on its way, one being gathered
+MOST_IN_MEMORY = 2**30
+"""Bytes of a split that are read into memory; a larger split stays on the disk."""
+_PREFETCHED = 3  # batches: one in work, one on its way, one being gathered
 _RESIDENT_SHARE = 0.5  # of the free memory; the rest is for the network and its maps
 
 
@@ -24,8 +26,8 @@ class RowsOnDisk:
     """Images that stay in their file and are read where they are asked for, like a tensor of bytes.
 
     Args:
-        stored: image x y x x x channel, a memory map.
-        numbers: which of them, int64.
+        stored: Image x y x x x channel, a memory map.
+        numbers: The rows of ``stored`` that are the images, int64.
     """
 
     def __init__(self, stored: np.ndarray, numbers: np.ndarray):
@@ -38,19 +40,23 @@ class RowsOnDisk:
         return torch.from_numpy(np.ascontiguousarray(self._stored[numbers]))
 
     def numel(self) -> int:
-        """How many bytes all would take."""
+        """The number of bytes of all images."""
         return self.shape.numel()
 
     def to(self, device: torch.device | str) -> "Tensor | RowsOnDisk":
-        """All of them on a device; for the CPU they stay where they are."""
+        """All images on a device; for the CPU they stay in their file."""
         return self if torch.device(device).type == "cpu" else self[:].to(device)
 
 
 @dataclass(frozen=True)
 class Split:
-    """Images of one split: numbers in the prepared set (int64), bytes (image x y x x x channel), labels (int64).
+    """The images of one split.
 
-    ``size`` is the side of what a network sees, px, the images' centre view; None is all of them.
+    Attributes:
+        numbers: Of the images in the prepared set, int64.
+        images: Bytes, image x y x x x channel.
+        labels: int64.
+        size: Side of the images' centre view, px, which is what a network sees; None: the whole image.
     """
 
     numbers: Tensor
@@ -59,30 +65,31 @@ class Split:
     size: int | None = None
 
 
-MOST_IN_MEMORY = 2**30
-"""Bytes of a split that are read at once; a larger one stays on the disk."""
-
-
 def read_split(prepared: Prepared, name: str, surround: bool = False) -> Split:
     """The split ("train" or "validation") in the order of the labels, in memory unless it is large.
 
     Args:
-        surround: with all that is stored around the views, where there is more, for random crops.
+        prepared: The prepared set.
+        name: The split.
+        surround: Reads all that is stored around the views, where there is more, for random crops.
     """
     rows = prepared.labels[prepared.labels["split"] == name]
     numbers = rows["image"].to_numpy()
-    more = surround and prepared.surround is not None
-    images = RowsOnDisk(prepared.surround if more else prepared.images, numbers)
+    size = None
+    stored = prepared.images
+    if surround and prepared.surround is not None:
+        stored, size = prepared.surround, prepared.images.shape[1]
+    images = RowsOnDisk(stored, numbers)
     return Split(
         torch.from_numpy(numbers.copy()),
         images if images.numel() > MOST_IN_MEMORY else images[:],
         torch.from_numpy(rows["label"].to_numpy().copy()),
-        prepared.images.shape[1] if more else None,
+        size,
     )
 
 
-def ahead(items: Iterable[Item], depth: int = _AHEAD) -> Iterator[Item]:
-    """The same items, made in a thread of their own up to ``depth`` before they are asked for.
+def prefetched(items: Iterable[Item], depth: int = _PREFETCHED) -> Iterator[Item]:
+    """The same items, made in a thread of their own, up to ``depth`` of them before they are asked for.
 
     An exception of ``items`` is raised where its item would have come. When the reader stops early, so does
     the thread.
@@ -90,7 +97,7 @@ def ahead(items: Iterable[Item], depth: int = _AHEAD) -> Iterator[Item]:
     made: queue.Queue = queue.Queue(depth)
     enough = threading.Event()
 
-    def put(entry) -> bool:
+    def put(entry: tuple[Item | None, BaseException | None]) -> bool:
         while not enough.is_set():
             try:
                 made.put(entry, timeout=0.1)
@@ -108,7 +115,7 @@ def ahead(items: Iterable[Item], depth: int = _AHEAD) -> Iterator[Item]:
         except BaseException as error:  # handed to the reader, whatever it is
             put((None, error))
 
-    thread = threading.Thread(target=make, daemon=True, name="feeding")
+    thread = threading.Thread(target=make, daemon=True, name="prefetch")
     thread.start()
     try:
         while True:
@@ -124,22 +131,23 @@ def ahead(items: Iterable[Item], depth: int = _AHEAD) -> Iterator[Item]:
 
 
 def to_device(tensor: Tensor, device: torch.device) -> Tensor:
-    """A copy on the device that does not stop the host: through pinned memory where the device is a GPU."""
+    """A copy on the device; for a GPU through pinned memory, so that the host does not wait."""
     if device.type != "cuda":
         return tensor.to(device)
     return tensor.pin_memory().to(device, non_blocking=True)
 
 
 class Batches:
-    """One pass over a split, in order: ``(numbers, pixels)`` a batch, on the device.
+    """One pass over a split, in order: ``(numbers, pixels)`` per batch, on the device.
 
     Args:
-        prepared: the prepared set; only one batch of it is in memory at a time.
+        prepared: The prepared set; only one batch of it is in memory at a time.
         split: "train" or "validation".
-        batch_size: images a batch; the last one may hold fewer.
-        device: where the pixels go.
-        first: how many images of the split, from its first on; None is all.
-        workers: where several processes share the pass, each takes every so-manieth batch; the batches are the same.
+        batch_size: Images per batch; the last batch may hold fewer.
+        device: The device of the pixels.
+        first: Number of images of the split, from its first on; None: all.
+        workers: The processes that share the pass. Of n processes each takes every n-th batch; the batches are the
+            same as of one process.
 
     Yields:
         The images' numbers (int64) and their pixels in [0, 1], image x channel x y x x.
@@ -163,7 +171,7 @@ class Batches:
 
     @property
     def _starts(self) -> range:
-        """The first row of each of this process's batches; worked out anew, for ``numbers`` may be reduced."""
+        """The first row of each batch of this process; worked out anew, for ``numbers`` may be reduced."""
         return range(self.workers.rank * self.batch_size, len(self.numbers), self.workers.size * self.batch_size)
 
     def __len__(self) -> int:
@@ -171,7 +179,7 @@ class Batches:
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         read = map(self._read, self._starts)
-        for numbers, images in ahead(read) if self.device.type == "cuda" else read:
+        for numbers, images in prefetched(read) if self.device.type == "cuda" else read:
             yield numbers, pixels(images)
 
     def _read(self, start: int) -> tuple[Tensor, Tensor]:
@@ -180,19 +188,21 @@ class Batches:
         return torch.from_numpy(numbers.copy()), to_device(images, self.device)
 
 
-def normalised(batches, normalisation: Normalisation) -> Iterator[tuple[Tensor, Tensor]]:
-    """The same batches as the network sees them."""
-    for numbers, seen in batches:
-        yield numbers, normalisation(seen)
+def normalised(
+    batches: Iterable[tuple[Tensor, Tensor]], normalisation: Normalisation
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """The same batches as the network sees them: (numbers, normalised images)."""
+    for numbers, images in batches:
+        yield numbers, normalisation(images)
 
 
 class Feed:
     """The images and labels of a split on a device, batch by batch; ``size`` as in the split.
 
     Args:
-        split: its images are bytes in the host's memory, or in a file that is mapped there.
-        device: where batches are wanted.
-        resident: keep the whole split there; "auto": where it fills at most half of the free memory of a GPU.
+        split: Its images are bytes in the host's memory, or in a file that is mapped there.
+        device: The device of the batches.
+        resident: Keeps the whole split on the device; "auto": where it fills at most half of a GPU's free memory.
     """
 
     def __init__(self, split: Split, device: torch.device, resident: Literal["auto"] | bool = "auto"):
@@ -213,7 +223,11 @@ class Feed:
             return (self._gathered(batch) for batch in rows)
         if self.resident:
             return (self._gathered(to_device(batch, self.device)) for batch in rows)
-        return ahead(tuple(to_device(part, self.device) for part in self._gathered(batch)) for batch in rows)
+        return prefetched(self._moved(batch) for batch in rows)
 
     def _gathered(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         return self.images[rows], self.labels[rows]
+
+    def _moved(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        images, labels = self._gathered(rows)
+        return to_device(images, self.device), to_device(labels, self.device)

@@ -1,8 +1,8 @@
-"""Random crops and flips of whole batches on tensors, on whatever device they lie.
+"""Random crops and flips of whole batches of images, on any device.
 
-The crop of KS 3.1 (He et al., Szegedy et al.): an area share and an aspect ratio are drawn, the box
-is resized to the whole image. Where a drawn box does not fit, it is drawn again, ten times, as
-torchvision does; after that the whole image is taken.
+The crop of KS 3.1 (He et al., Szegedy et al.): a share of the area and an aspect ratio are drawn, and the box is
+resized to the whole image. A box that does not fit is drawn again, up to ten times, as in torchvision. After that
+the whole image is taken.
 """
 
 import math
@@ -23,7 +23,7 @@ def random_boxes(
 ) -> Tensor:
     """Random boxes, image x (top, left, height, width) in px, float; each lies inside ``size`` (y, x).
 
-    The area's share is uniform in ``area``, the ratio width/height log-uniform in ``aspect``.
+    The share of the area is uniform in ``area``, the ratio width/height is log-uniform in ``aspect``.
     """
     height, width = size
     share = torch.empty(images, _TRIES).uniform_(*area, generator=generator)
@@ -45,13 +45,13 @@ def resized_crops(pixels: Tensor, boxes: Tensor, flip: Tensor, size: int | None 
     """Each image's box, resized to the image's own size (bilinear), mirrored where ``flip`` is True.
 
     A box is never larger than the image, so nothing is scaled down and nothing aliases. With ``size`` a box may
-    be larger than what is made of it (256 to 224 px at most in the ``paper`` profile), too little to alias much.
+    be larger than its result (256 to 224 px at most in the ``paper`` profile), which aliases little.
 
     Args:
-        pixels: image x channel x y x x.
-        boxes: image x (top, left, height, width), px.
-        flip: image, bool.
-        size: side of what is made, px; None: that of the image.
+        pixels: Image x channel x y x x.
+        boxes: Image x (top, left, height, width), px.
+        flip: Per image, bool.
+        size: Side of the result, px; None: that of the image.
     """
     images, _, height, width = pixels.shape
     top, left, h, w = boxes.to(pixels.device, pixels.dtype).unbind(1)
@@ -76,15 +76,18 @@ def augment(
     size: int | None = None,
     part: tuple[int, slice] | None = None,
 ) -> Tensor:
-    """A random resized crop (none where ``area`` is None) and a mirror image with probability 1/2.
-
-    Shapes: image x channel x y x x in and out.
+    """A random resized crop (none where ``area`` is None) and, with ``flip``, a mirror image with probability 1/2.
 
     Args:
-        size: side of what is seen, px, where the images have more around it: crops may reach all of them, without
-            crops it is their centre view. None: that of the images.
-        part: (images of the whole batch, which of them ``pixels`` are), where several processes share a batch: each
-            draws for the whole, so that what they see together is what one process would see. None: all of it.
+        pixels: Image x channel x y x x, as the result.
+        generator: The source of chance.
+        area: Least and greatest share of the area.
+        aspect: Least and greatest ratio of width and height.
+        flip: Mirrors every second image, on average.
+        size: Side of the result, px, of images that are larger. Crops may reach the whole image; without crops the
+            result is the centre view. None: the side of the images.
+        part: (images of the whole batch, the rows of it that ``pixels`` are), for several processes that share a
+            batch. Each draws for the whole batch, so that together they see what one process would. None: all.
     """
     images, rows = part or (len(pixels), slice(None))
     mirrored = torch.rand(images, generator=generator) < 0.5 if flip else torch.zeros(images, dtype=torch.bool)

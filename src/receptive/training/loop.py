@@ -1,9 +1,9 @@
-"""The training loop: one for every network and every recipe of the papers.
+"""The training loop: one loop for every network and every recipe of the papers.
 
-Reads top to bottom: draw an order, take a batch of bytes, augment and normalise it on the device,
-step. Everything that an interrupted run needs to go on is in one checkpoint an epoch; on the CPU the
-resumed run ends with the same weights, to the byte. Several processes share each batch and end with what
-one would, but for rounding (and for dropout, which each draws for its own part).
+Reads top to bottom: draw an order, take a batch of bytes, augment and normalise it on the device, step. One
+checkpoint per epoch holds everything that an interrupted training needs to go on; on the CPU the resumed training
+ends with the same weights, to the byte. Several processes share each batch. They end with the weights of one process,
+but for rounding (and for dropout, which each process draws for its own part).
 """
 
 import copy
@@ -12,12 +12,13 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
 from receptive.errors import ReceptiveError
 from receptive.loading import Feed, Split
@@ -31,12 +32,16 @@ from receptive.training.augmentation import augment, centre
 _EVALUATION_BATCH = 200
 _LOOK_EVERY = 10  # steps between two looks at the loss: each look waits for the device
 
+Row = dict[str, Any]
+"""One row of a history: ``epoch, split, loss, top1, top5, lr, images_per_s``."""
+
 
 def learning_rate(recipe: Recipe, step: int, steps_per_epoch: int) -> float:
-    """The rate of optimisation step ``step`` (from 0): a pure function, so a resumed run needs no state.
+    """The rate of optimisation step ``step`` (from 0): a pure function, so a resumed training needs no state.
 
-    ``step``: divided every ``step_epochs`` (KS 3.1). ``one_cycle``: cosine from 1/25 of the peak up to
-    it in the first 30% of the steps, then down to 4e-6 of it (Smith & Topin 2019, torch's defaults).
+    Schedule ``step``: multiplied by ``step_factor`` every ``step_epochs`` epochs (KS 3.1). ``one_cycle``: along a
+    cosine from 1/25 of the peak up to the peak in the first 30% of the steps, then down to 4e-6 of the peak (Smith &
+    Topin 2019, with torch's defaults).
     """
     peak = recipe.learning_rate
     if recipe.schedule == "one_cycle":
@@ -55,11 +60,12 @@ def learning_rate(recipe: Recipe, step: int, steps_per_epoch: int) -> float:
 @torch.no_grad()
 def evaluate(
     network: nn.Module, normalisation: Normalisation, split: Split, device: torch.device, workers: Workers = ALONE
-) -> dict:
-    """Mean cross-entropy (``loss``) and share of images whose class is the first (``top1``) or among the first five.
+) -> dict[str, float]:
+    """Mean cross-entropy (``loss``), share of images whose class is the first (``top1``) or among the first five.
 
-    Several processes take every so-manieth batch each, and all return the whole.
+    And ``images_per_s``. Of n processes each takes every n-th batch, and all return the measures of the whole split.
     """
+    began = time.perf_counter()
     network.eval()
     loss, top1, top5 = 0.0, 0, 0
     for start in range(workers.rank * _EVALUATION_BATCH, len(split.labels), workers.size * _EVALUATION_BATCH):
@@ -72,18 +78,19 @@ def evaluate(
         top1 += int(best[:, 0].sum())
         top5 += int(best.sum())
     images = len(split.labels)
-    loss, top1, top5 = workers.sum(torch.tensor([loss, top1, top5], dtype=torch.float64)).tolist()
-    return {"loss": loss / images, "top1": top1 / images, "top5": top5 / images}
+    sums = workers.sum(torch.tensor([loss, top1, top5], dtype=torch.float64)).tolist()
+    measures = {name: total / images for name, total in zip(("loss", "top1", "top5"), sums, strict=True)}
+    return measures | {"images_per_s": images / (time.perf_counter() - began)}
 
 
 def before_training(
     network: nn.Module, normalisation: Normalisation, training: Split, batch_size: int, chance: torch.Generator
-) -> dict:
+) -> dict[str, Tensor]:
     """The state of ``network`` as it is, with batch-norm statistics measured on training images.
 
-    Fresh running statistics (mean 0, variance 1) say nothing of the responses, so a network without training would
-    be judged by a constant that training replaces first. Here they are the mean over 16 batches drawn at random;
-    weights are as they are. ``network`` itself is left alone.
+    Fresh running statistics (mean 0, variance 1) say nothing of the responses. A network without training would be
+    judged by a constant that training replaces first. So the statistics are the mean over 16 batches drawn at random.
+    The weights stay as they are, and ``network`` itself is not changed.
 
     Returns:
         A state dict on the CPU.
@@ -112,23 +119,20 @@ def measured(
     chance: torch.Generator,
     device: torch.device,
     workers: Workers = ALONE,
-) -> list[dict]:
-    """The history of weights that come from elsewhere: two rows as of ``train``, of epoch 0 and rate 0.
+) -> list[Row]:
+    """The history of weights that were not trained here: two rows as of ``train``, of epoch 0 and rate 0.
 
     The row of the training split is measured without augmentation or dropout, on as many training images, drawn at
-    random, as there are validation images. Several processes share the images, and all return the whole.
+    random, as there are validation images. Several processes share the images, and all return the whole history.
     """
     network.to(device, memory_format=torch.channels_last)
     normalisation.to(device)
     drawn = torch.randperm(len(training.labels), generator=chance)[: len(validation.labels)].sort().values
     some = Split(training.numbers[drawn], training.images[drawn], training.labels[drawn])
-    rows = []
-    for name, split in (("train", some), ("validation", validation)):
-        began = time.perf_counter()
-        found = evaluate(network, normalisation, split, device, workers)
-        speed = len(split.labels) / (time.perf_counter() - began)
-        rows.append({"epoch": 0, "split": name, **found, "lr": 0.0, "images_per_s": speed})
-    return rows
+    return [
+        {"epoch": 0, "split": name, "lr": 0.0} | evaluate(network, normalisation, split, device, workers)
+        for name, split in (("train", some), ("validation", validation))
+    ]
 
 
 def train(
@@ -140,30 +144,36 @@ def train(
     seed: int,
     device: torch.device,
     checkpoint: Path | None = None,
-    on_epoch: Callable[[list[dict]], None] = lambda rows: None,
+    on_epoch: Callable[[list[Row]], None] = lambda rows: None,
     progress: Callable[..., Iterable] = lambda steps, **_: steps,
     workers: Workers = ALONE,
     compiled: bool = False,
     resident: Literal["auto"] | bool = "auto",
-) -> list[dict]:
-    """Trains ``network`` in place and returns its history, two rows an epoch.
+) -> list[Row]:
+    """Trains ``network`` in place and returns its history, two rows per epoch.
 
-    A row holds ``epoch`` (from 1), ``split``, ``loss``, ``top1``, ``top5``, ``lr``, ``images_per_s``. The
-    row of the training split is the running mean over the epoch, with augmentation and dropout, as
-    the usual frameworks report it. The last images of an epoch that fill no batch are left out of
-    it; the order is new in every epoch.
+    A row holds ``epoch`` (from 1), ``split``, ``loss``, ``top1``, ``top5``, ``lr``, ``images_per_s``. The row of the
+    training split is the running mean over the epoch, with augmentation and dropout, as the usual frameworks report
+    it. The order of the images is new in every epoch. The last images of an epoch that fill no batch are left out.
 
     Args:
-        checkpoint: written atomically after every epoch; a run that finds one goes on from it.
-        on_epoch: called with the two new rows.
-        progress: wraps the steps of an epoch, called with ``desc`` and ``total``; a tqdm shows the loss.
-        workers: the processes that share each batch; only the first writes the checkpoint, and all go on from the
-            furthest that any of them finds. Their number may be another when a run goes on.
-        compiled: run the network through ``torch.compile``.
-        resident: as for ``Feed``.
+        network: On any device; moved to ``device``, and left there in evaluation mode.
+        normalisation: From pixels in [0, 1] to what the network sees; moved to ``device``.
+        training: The images to learn.
+        validation: The images that are only evaluated.
+        recipe: Optimiser, schedule, epochs, batches, augmentation.
+        seed: Of the order, the augmentation and the dropout.
+        device: Where the work is done.
+        checkpoint: A file, written atomically after every epoch. A training that finds one goes on from it.
+        on_epoch: Called with the two new rows.
+        progress: Wraps the steps of an epoch, called with ``desc`` and ``total``; a tqdm shows the loss.
+        workers: The processes that share each batch. Only the first writes the checkpoint, and all go on from the
+            furthest that any of them finds. Their number may change when a training goes on.
+        compiled: Runs the network through ``torch.compile``.
+        resident: As for ``Feed``.
 
     Raises:
-        ReceptiveError: the loss is not finite, there are fewer images than a batch holds, or the checkpoint is
+        ReceptiveError: The loss is not finite, there are fewer images than a batch holds, or the checkpoint is
             damaged.
     """
     steps = len(training.labels) // recipe.batch_size
@@ -173,50 +183,60 @@ def train(
         )
     if recipe.batch_size < workers.size:
         raise ReceptiveError(
-            f"{workers.size} workers cannot share a batch of {recipe.batch_size} images: lower train.devices"
+            f"{workers.size} workers cannot share a batch of {recipe.batch_size} images: lower workers.devices"
         )
     network.to(device, memory_format=torch.channels_last)
     normalisation.to(device)
-    optimiser = _optimiser(network, recipe)
-    order, chance = generator(seed, "order"), generator(seed, "augment")
-    history: list[dict] = []
+    optimiser = optimiser_of(network, recipe)
+    state = _State(network, optimiser, generator(seed, "order"), generator(seed, "augment"), device)
     with (
         torch.random.fork_rng(devices=[device] if device.type == "cuda" else []),
         workers.whole_batch_norms(network),
     ):
         torch.manual_seed(named_seed(seed, "dropout"))
-        if checkpoint is not None and (state := _latest(checkpoint, workers)):
-            history = _restore(state, network, optimiser, order, chance, device)
+        if checkpoint is not None and (latest := _latest(checkpoint, workers)):
+            state.restore(latest)
         feed = Feed(training, device, resident)
         parallel, alone = workers.parallel(network, device), network
         if compiled:
             # each graph has one shape; the last batch of an evaluation may make one more
             parallel, alone = (torch.compile(module, dynamic=False) for module in (parallel, network))
-        for epoch in range(len(history) // 2 + 1, recipe.epochs + 1):
+        for epoch in range(len(state.history) // 2 + 1, recipe.epochs + 1):
             if workers.rank:  # the first worker's dropout goes on with its checkpoint, the others' begins anew
                 torch.manual_seed(named_seed(seed, "dropout", workers.rank, epoch))
-            row = _epoch(parallel, normalisation, optimiser, feed, recipe, epoch, order, chance, workers, progress)
+            learned = _epoch(parallel, normalisation, feed, recipe, epoch, state, workers, progress)
+            measures = evaluate(alone, normalisation, validation, device, workers)
+            rate = learned["lr"]
+            # the last step's own loss was taken before that step
+            _check_finite(measures["loss"], f"the validation loss is not finite after epoch {epoch}", rate)
             rows = [
-                {"epoch": epoch, "split": "train", **row},
-                {
-                    "epoch": epoch,
-                    "split": "validation",
-                    **_validation(alone, normalisation, validation, device, epoch, row, workers),
-                },
+                {"epoch": epoch, "split": "train"} | learned,
+                {"epoch": epoch, "split": "validation", "lr": rate} | measures,
             ]
-            history += rows
+            state.history += rows
             on_epoch(rows)
             if checkpoint is not None and workers.rank == 0:
-                _save(checkpoint, network, optimiser, order, chance, device, history)
+                state.save(checkpoint)
     network.eval()
-    return history
+    return state.history
 
 
-def _epoch(network, normalisation, optimiser, feed, recipe, epoch, order, chance, workers, progress) -> dict:
+def _epoch(
+    network: nn.Module,
+    normalisation: Normalisation,
+    feed: Feed,
+    recipe: Recipe,
+    epoch: int,
+    state: "_State",
+    workers: Workers,
+    progress: Callable[..., Iterable],
+) -> Row:
+    """Trains for one epoch and returns its measures; ``network`` is that of ``state``, perhaps wrapped."""
     network.train()
+    optimiser = state.optimiser
     device = feed.device
     steps = len(feed.labels) // recipe.batch_size
-    permutation = torch.randperm(len(feed.labels), generator=order)
+    permutation = torch.randperm(len(feed.labels), generator=state.order)
     # each process draws the chance of whole batches, and takes its own part of them
     part = workers.part(recipe.batch_size)
     share = (part.stop - part.start) / recipe.batch_size
@@ -228,16 +248,9 @@ def _epoch(network, normalisation, optimiser, feed, recipe, epoch, order, chance
     began = time.perf_counter()
     bar = progress(range(steps), desc=f"epoch {epoch}/{recipe.epochs}", total=steps)
     for step, (images, labels) in zip(bar, batches, strict=True):
-        area = tuple(recipe.crop_area) if recipe.crop_area else None
-        images = augment(
-            pixels(images),
-            chance,
-            area,
-            tuple(recipe.crop_aspect),
-            recipe.flip,
-            size=feed.size,
-            part=(recipe.batch_size, part),
-        )
+        crops = (tuple(recipe.crop_area) if recipe.crop_area else None, tuple(recipe.crop_aspect), recipe.flip)
+        whole = (recipe.batch_size, part)
+        images = augment(pixels(images), state.augmentation, *crops, size=feed.size, part=whole)
         images = normalisation(images).contiguous(memory_format=torch.channels_last)
         rate = learning_rate(recipe, (epoch - 1) * steps + step, steps)
         for group in optimiser.param_groups:
@@ -263,52 +276,58 @@ def _epoch(network, normalisation, optimiser, feed, recipe, epoch, order, chance
     return {"loss": mean[0], "top1": mean[1], "top5": mean[2], "lr": rate, "images_per_s": speed}
 
 
-def _validation(network, normalisation, validation, device, epoch, row, workers) -> dict:
-    began = time.perf_counter()
-    measured = evaluate(network, normalisation, validation, device, workers)
-    # the last step's own loss was taken before that step
-    _check_finite(measured["loss"], f"the validation loss is not finite after epoch {epoch}", row["lr"])
-    return {
-        **measured,
-        "lr": row["lr"],
-        "images_per_s": len(validation.labels) / (time.perf_counter() - began),
-    }
-
-
 def _check_finite(loss: float, cause: str, rate: float) -> None:
     if not math.isfinite(loss):
         raise ReceptiveError(f"{cause} (rate {rate:.3g}): lower learning_rate, or set warmup_epochs or clip_norm")
 
 
-def _optimiser(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    if recipe.optimiser == "sgd":
-        return torch.optim.SGD(
-            network.parameters(),
-            lr=recipe.learning_rate,
-            momentum=recipe.momentum,
-            weight_decay=recipe.weight_decay,
-        )
-    return torch.optim.Adam(network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
+def optimiser_of(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    """The recipe's optimiser of all weights of ``network``."""
+    weights = network.parameters()
+    if recipe.optimiser == "adam":
+        return torch.optim.Adam(weights, lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
+    return torch.optim.SGD(weights, lr=recipe.learning_rate, momentum=recipe.momentum, weight_decay=recipe.weight_decay)
 
 
-def _save(path, network, optimiser, order, chance, device, history) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    state = {
-        "network": network.state_dict(),
-        "optimiser": optimiser.state_dict(),
-        "order": order.get_state(),
-        "augment": chance.get_state(),
-        "dropout": torch.get_rng_state(),
-        "dropout_device": torch.cuda.get_rng_state(device) if device.type == "cuda" else None,
-        "history": history,
-    }
-    beside = path.with_suffix(".part")
-    torch.save(state, beside)
-    os.replace(beside, path)
+@dataclass
+class _State:
+    """All that changes while a network is trained, apart from torch's own source of chance (dropout)."""
+
+    network: nn.Module
+    optimiser: torch.optim.Optimizer
+    order: torch.Generator
+    augmentation: torch.Generator
+    device: torch.device
+    history: list[Row] = field(default_factory=list)
+
+    def save(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        content = {
+            "network": self.network.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "order": self.order.get_state(),
+            "augment": self.augmentation.get_state(),
+            "dropout": torch.get_rng_state(),
+            "dropout_device": torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None,
+            "history": self.history,
+        }
+        beside = path.with_suffix(".part")
+        torch.save(content, beside)
+        os.replace(beside, path)
+
+    def restore(self, content: dict[str, Any]) -> None:
+        self.network.load_state_dict(content["network"])
+        self.optimiser.load_state_dict(content["optimiser"])
+        self.order.set_state(content["order"])
+        self.augmentation.set_state(content["augment"])
+        torch.set_rng_state(content["dropout"])
+        if content["dropout_device"] is not None and self.device.type == "cuda":
+            torch.cuda.set_rng_state(content["dropout_device"], self.device)
+        self.history = content["history"]
 
 
-def _latest(path, workers: Workers) -> dict | None:
-    """The furthest checkpoint of all processes; on machines without a common disk only one has any."""
+def _latest(path: Path, workers: Workers) -> dict[str, Any] | None:
+    """The furthest checkpoint of all processes; on machines without a common disk only one may have any."""
     content = path.read_bytes() if path.exists() else b""
     own = _loaded(content, path) if path.exists() else None
     if workers.size == 1:
@@ -317,19 +336,8 @@ def _latest(path, workers: Workers) -> dict | None:
     return _loaded(content, path) if content else None
 
 
-def _loaded(content: bytes, path) -> dict:
+def _loaded(content: bytes, path: Path) -> dict[str, Any]:
     try:
         return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except Exception:  # zip, pickle and torch each have errors of their own for a file that is cut off or changed
         raise ReceptiveError(f"the checkpoint {path} is damaged: remove it to train from the beginning") from None
-
-
-def _restore(state, network, optimiser, order, chance, device) -> list[dict]:
-    network.load_state_dict(state["network"])
-    optimiser.load_state_dict(state["optimiser"])
-    order.set_state(state["order"])
-    chance.set_state(state["augment"])
-    torch.set_rng_state(state["dropout"])
-    if state["dropout_device"] is not None and device.type == "cuda":
-        torch.cuda.set_rng_state(state["dropout_device"], device)
-    return state["history"]
