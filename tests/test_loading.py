@@ -1,5 +1,7 @@
-"""Splits and views of prepared sets, in memory and on the disk."""
+"""Splits, views and batches of prepared sets, in memory and on the disk, and their way to the device."""
 
+import math
+import threading
 import tracemalloc
 from dataclasses import replace
 
@@ -7,16 +9,18 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from recipes import recipe
 from torch import nn
 
 from receptive import loading
+from receptive.artifacts.prepared import read_prepared, write_prepared
 from receptive.datasets.prepared import Origin, prepare
-from receptive.io.artifacts import read_prepared, write_prepared
-from receptive.loading import Batches, RowsOnDisk, read_split
+from receptive.loading import Batches, Feed, RowsOnDisk, Split, normalised, prefetched, read_split
 from receptive.networks.parts.normalisation import Normalisation
-from receptive.params.recipe import Recipe
 from receptive.training import loop as training
 from receptive.training.augmentation import augment, centre, resized_crops
+
+CPU = torch.device("cpu")
 
 
 def prepared_set(folder, images=24, side=12, view=8):
@@ -113,12 +117,6 @@ def test_without_crops_the_centre_view_is_seen():
         assert out.equal(view) or out.equal(view.flip(2))
 
 
-RECIPE = {
-    "data": "natural", "width": 1.0, "normalisation": "subtract_mean_image", "first_scale": 1.0, "optimiser": "sgd",
-    "learning_rate": 0.1, "weight_decay": 0.0, "schedule": "constant", "epochs": 2, "batch_size": 4, "flip": True,
-}  # fmt: skip
-
-
 @pytest.mark.parametrize("area", [None, [0.3, 1.0]])
 def test_training_is_the_same_on_the_disk_and_in_memory(tmp_path, monkeypatch, area):
     prepared, _ = prepared_set(tmp_path)
@@ -133,8 +131,8 @@ def test_training_is_the_same_on_the_disk_and_in_memory(tmp_path, monkeypatch, a
         train, validation = read_split(prepared, "train", True), read_split(prepared, "validation")
         before = training.before_training(net, normalisation, train, 4, torch.Generator().manual_seed(0))
         assert all(before[name].equal(value) for name, value in net.state_dict().items())
-        recipe = Recipe(**RECIPE, crop_area=area)
-        history = training.train(net, normalisation, train, validation, recipe, 0, torch.device("cpu"))
+        chosen = recipe(epochs=2, flip=True, crop_area=area)
+        history = training.train(net, normalisation, train, validation, chosen, 0, CPU)
         histories.append([(row["loss"], row["top1"]) for row in history])
     assert histories[0] == histories[1]
 
@@ -181,3 +179,131 @@ def test_memory_does_not_grow_with_the_number_of_images(tmp_path, monkeypatch):
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[2] < peaks[1] + 2**21, peaks  # labels and names grow: some hundred bytes an image
+
+
+# Batches
+
+
+@pytest.fixture(scope="module")
+def toy():
+    generator = np.random.default_rng(0)
+    images = generator.integers(0, 256, (10, 5, 4, 3)).astype(np.uint8)
+    order = np.array([7, 2, 9, 4, 0, 1, 8, 3])  # a view: two images belong to nobody
+    labels = pd.DataFrame(
+        {
+            "image": order,
+            "split": ["train", "validation"] * 4,
+            "label": order % 2,
+            "class_name": np.array(["even", "odd"])[order % 2],
+        }
+    )
+    return prepare("toy", images, labels, ("even", "odd"))
+
+
+def test_splits_follow_the_labels(toy):
+    for name, numbers in (("train", [7, 9, 0, 8]), ("validation", [2, 4, 1, 3])):
+        split = read_split(toy, name)
+        assert split.numbers.tolist() == numbers
+        assert split.labels.tolist() == [n % 2 for n in numbers]
+        assert split.numbers.dtype == split.labels.dtype == torch.int64
+        np.testing.assert_array_equal(split.images, toy.images[numbers])
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 4, 100])
+def test_batches_are_the_split_in_order(toy, batch_size):
+    batches = Batches(toy, "validation", batch_size)
+    found = list(batches)
+    assert len(found) == len(batches) == math.ceil(4 / batch_size)
+    assert torch.cat([numbers for numbers, _ in found]).tolist() == [2, 4, 1, 3]
+    expected = toy.images[[2, 4, 1, 3]].transpose(0, 3, 1, 2).astype(np.float32) / np.float32(255)
+    np.testing.assert_array_equal(torch.cat([pixels for _, pixels in found]), expected)
+    assert len(list(batches)) == len(found)  # a second pass sees the same
+    first = list(Batches(toy, "validation", batch_size, first=3))
+    assert torch.cat([numbers for numbers, _ in first]).tolist() == [2, 4, 1]
+    halves = Normalisation(torch.full((3, 1, 1), 0.5), torch.eye(3))
+    for (numbers, seen), (again, pixels) in zip(normalised(batches, halves), found, strict=True):
+        assert torch.equal(numbers, again)
+        torch.testing.assert_close(seen, pixels - 0.5)
+
+
+# On the way to the device
+
+
+def threads():
+    return [thread for thread in threading.enumerate() if thread.name == "prefetch"]
+
+
+@pytest.mark.parametrize("depth", [1, 3, 100])
+def test_items_come_in_order(depth):
+    assert list(prefetched(range(50), depth)) == list(range(50))
+    assert list(prefetched([], depth)) == []
+    assert threads() == []
+
+
+def test_items_are_made_before_they_are_asked_for():
+    made, third = [], threading.Event()
+
+    def items():
+        for number in range(10):
+            made.append(number)
+            if number == 2:
+                third.set()
+            yield number
+
+    reader = prefetched(items(), 2)
+    assert next(reader) == 0
+    assert third.wait(10)  # one given, two waiting, one in the hand: no more than that
+    assert max(made) <= 3
+    reader.close()
+    assert threads() == []
+
+
+def test_an_error_comes_where_its_item_would_have():
+    def items():
+        yield 1
+        raise OSError("gone")
+
+    reader = prefetched(items())
+    assert next(reader) == 1
+    with pytest.raises(OSError, match="gone"):
+        next(reader)
+    assert threads() == []
+
+
+def test_batches_are_the_rows():
+    split = Split(torch.arange(9), torch.arange(9 * 12).view(9, 2, 2, 3).to(torch.uint8), torch.arange(9) % 4)
+    rows = [torch.tensor(batch) for batch in ([3, 1], [8, 0, 5], [2])]
+    feed = Feed(split, CPU, resident=True)
+    assert not feed.resident  # the host's memory is the device's
+    for batch, (images, labels) in zip(rows, feed.batches(rows), strict=True):
+        assert torch.equal(images, split.images[batch])
+        assert torch.equal(labels, split.labels[batch])
+
+
+def test_on_the_cpu_images_that_lie_on_the_disk_stay_there(tmp_path):
+    """Only the rows of each batch are read; the split's side of view goes with it."""
+    stored = np.lib.format.open_memmap(tmp_path / "images.npy", "w+", np.uint8, (9, 2, 2, 3))
+    stored[:] = np.arange(9 * 12).reshape(stored.shape)
+    asked = []
+
+    class Watched(RowsOnDisk):
+        def __getitem__(self, rows):
+            asked.append(rows)
+            return super().__getitem__(rows)
+
+    numbers = np.array([8, 6, 4, 2, 0])
+    feed = Feed(Split(torch.from_numpy(numbers), Watched(stored, numbers), torch.arange(5), size=1), CPU)
+    assert (feed.size, feed.resident, asked) == (1, False, [])
+    rows = [torch.tensor([3, 1]), torch.tensor([4])]
+    for batch, (images, labels) in zip(rows, feed.batches(rows), strict=True):
+        assert torch.equal(images, torch.from_numpy(stored[numbers[batch]]).view_as(images))
+        assert torch.equal(labels, batch)
+    assert asked == rows
+
+
+@pytest.mark.parametrize(("free", "fits"), [(99, False), (100, True)])
+def test_what_fills_half_of_the_memory_is_kept_there(monkeypatch, free, fits):
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free, 10**9))
+    feed = Feed.__new__(Feed)
+    feed.device = torch.device("cuda")
+    assert feed._fits(torch.zeros(50, dtype=torch.uint8)) is fits

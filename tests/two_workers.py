@@ -1,6 +1,6 @@
-"""What the tests of receptive.parallel.workers run in two processes: ``python -m two_workers JOB FOLDER``.
+"""What the tests of receptive.parallel run in two processes: ``python -m two_workers JOB FOLDER``.
 
-Every job writes what its first worker found; ``tests/test_distributed.py`` compares that with one process.
+Every job writes what its first worker found; ``tests/parallel/test_workers.py`` compares that with one process.
 """
 
 import os
@@ -9,25 +9,27 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 from oracles import with_integers, with_random_statistics
+from recipes import recipe
 from torch import nn
 
 from receptive import networks
 from receptive.datasets.prepared import prepare
+from receptive.errors import ReceptiveError
 from receptive.loading import Batches, Split, normalised
 from receptive.methods.extraction import Extraction
 from receptive.methods.zero_fractions import counts_state, merge_counts, zero_fractions
 from receptive.networks.parts.blocks import initialise
 from receptive.networks.parts.normalisation import Normalisation
-from receptive.parallel.workers import ALONE, working
-from receptive.params.recipe import Recipe
+from receptive.parallel.workers import ALONE
+from receptive.processes.launch import working
 from receptive.stages import run
 from receptive.training.loop import measured, train
 
 CPU = torch.device("cpu")
 RECIPE = {
-    "data": "natural", "width": 1.0, "normalisation": "scale", "first_scale": 1.0, "optimiser": "sgd",
     "learning_rate": 0.01, "momentum": 0.9, "weight_decay": 1e-3, "schedule": "one_cycle", "epochs": 3,
     "batch_size": 10, "crop_area": [0.3, 1.0], "flip": True,
 }  # fmt: skip
@@ -66,7 +68,7 @@ def trained(name: str, workers, folder=None, on_epoch=lambda rows: None):
         Doubled(torch.zeros(3, 1, 1), torch.eye(3)),
         split(31, SIDE[base], 0),
         split(450, SIDE[base], 1) if base == "fivecnn" else split(12, SIDE[base], 1),
-        Recipe(**RECIPE | changes),
+        recipe(**RECIPE | changes),
         0,
         CPU,
         checkpoint=folder and folder / f"{name}.pt",
@@ -88,8 +90,6 @@ def responding(kind: str) -> nn.Module:
 
 def extracted(kind: str, images: int, hits: int, workers) -> Extraction:
     """What a pass over ``images`` images in batches of 3 gathers, by all processes together."""
-    import pandas as pd
-
     generator = np.random.default_rng(0)
     pictures = generator.integers(0, 3 if kind == "whole" else 256, (images + 1, 9, 9, 3)).astype(np.uint8)
     rows = {"image": np.arange(images + 1), "split": ["train"] + ["validation"] * images, "label": 0, "class_name": "a"}
@@ -104,8 +104,6 @@ def extracted(kind: str, images: int, hits: int, workers) -> Extraction:
 
 def zeros(first: int, workers) -> dict[str, torch.Tensor]:
     """Counts of zeros in the first images of 29, by all processes together."""
-    import pandas as pd
-
     pictures = np.random.default_rng(1).integers(0, 3, (29, 9, 9, 3)).astype(np.uint8)
     rows = {"image": np.arange(29), "split": ["train"] + ["validation"] * 28, "label": 0, "class_name": "a"}
     prepared = prepare("toy", pictures, pd.DataFrame(rows), ("a",))
@@ -139,12 +137,23 @@ def main(job: str, folder: Path) -> None:
             states = [extracted(*case, workers).state() for case in EXTRACTIONS]
             counts = [zeros(first, workers) for first in ZEROS]
             rows = given(workers)
+            # the second is further; both are as far; nobody has anything
+            mine = [("first", "second")[workers.rank].encode() * (1000 if workers.rank else 1)] * 2 + [b""]
+            shared = [workers.furthest(mine[i], progress) for i, progress in enumerate([workers.rank, 3, 0])]
+            everybody = [None, None]
+            torch.distributed.all_gather_object(everybody, [content.decode() for content in shared])
             with workers.first_before_others():
                 turns = folder / "turns"
                 turns.write_text(f"{turns.read_text() if turns.exists() else ''}{workers.rank}")
             if workers.rank == 0:
-                everything = {"trained": found, "extracted": states, "zeros": counts, "given": rows}
-                torch.save(everything, folder / "found.pt")
+                everything = {
+                    "trained": found,
+                    "extracted": states,
+                    "zeros": counts,
+                    "given": rows,
+                    "furthest": everybody,
+                }
+                torch.save(everything | {"furthest": everybody}, folder / "found.pt")
         elif job == "lose":
 
             def die(rows):
@@ -161,8 +170,6 @@ def main(job: str, folder: Path) -> None:
                 raise ValueError("seven is not prime")
             workers.sum(torch.zeros(1))
         elif job == "user":
-            from receptive.errors import ReceptiveError
-
             raise ReceptiveError("no more images: buy some")
 
 

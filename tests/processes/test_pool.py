@@ -21,6 +21,7 @@ def die(number: int) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+@pytest.mark.slow
 def test_every_item_is_worked_on_once_in_other_processes():
     done = sorted(in_processes(square, range(6), "", 2))
     assert [result[:2] for result in done] == [(i, i * i) for i in range(6)]
@@ -32,11 +33,13 @@ def test_what_one_process_can_do_stays_here(items, workers):
     assert list(in_processes(square, items, "", workers)) == [(i, i * i, os.getpid()) for i in items]
 
 
+@pytest.mark.slow
 def test_an_error_comes_as_it_is():
     with pytest.raises(ReceptiveError, match="is refused"):
         list(in_processes(refuse, range(4), "", 2))
 
 
+@pytest.mark.slow
 def test_a_killed_process_is_one_error():
     with pytest.raises(ReceptiveError, match="cause and cure"):
         list(in_processes(die, range(2), "cause and cure", 2))

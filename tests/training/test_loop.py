@@ -5,47 +5,20 @@ import os
 from itertools import pairwise
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
-from pydantic import ValidationError
+from recipes import recipe
 from sklearn.metrics import log_loss, top_k_accuracy_score
 from torch import nn
 
 from receptive import networks
-from receptive.datasets.prepared import prepare
 from receptive.errors import ReceptiveError
-from receptive.io import artifacts
-from receptive.loading import Batches, Split, normalised, read_split
+from receptive.loading import Split
 from receptive.networks.parts.blocks import initialise
 from receptive.networks.parts.normalisation import Normalisation
-from receptive.parallel.device import autocast, pick_device
-from receptive.parallel.workers import ALONE
-from receptive.params.reading import load_params
-from receptive.params.recipe import Recipe
-from receptive.stages import train as stage
 from receptive.training.loop import before_training, evaluate, learning_rate, train
 
 CPU = torch.device("cpu")
-PLAIN = {
-    "data": "natural",
-    "width": 1.0,
-    "normalisation": "scale",
-    "first_scale": 1.0,
-    "optimiser": "sgd",
-    "learning_rate": 0.1,
-    "momentum": 0.0,
-    "weight_decay": 0.0,
-    "schedule": "constant",
-    "epochs": 1,
-    "batch_size": 4,
-    "crop_area": None,
-    "flip": False,
-}
-
-
-def recipe(**changes):
-    return Recipe(**PLAIN | changes)
 
 
 def as_they_are(channels=3):
@@ -124,7 +97,7 @@ def test_step_is_torchs(factor):
 
 
 def test_schedule_of_the_papers():
-    """KS 3.1: 0.01, divided by 10 every 30 of 90 epochs (and no warm-up); these are the recipe's defaults."""
+    """KS 3.1: 0.01, divided by 10 every 30 of 90 epochs, and no warm-up."""
     ks = recipe(schedule="step", learning_rate=0.01, epochs=90)
     steps = 5005  # ImageNet's 1,281,167 images in batches of 256
     rates = {epoch: {learning_rate(ks, (epoch - 1) * steps + step, steps) for step in (0, 2500, 5004)}
@@ -254,8 +227,8 @@ def test_history_has_two_rows_an_epoch():
     assert [(row["epoch"], row["split"]) for row in history] == [
         (epoch, split) for epoch in (1, 2, 3) for split in ("train", "validation")
     ]
-    columns = ["epoch", "split", "loss", "top1", "top5", "lr", "images_per_s"]
-    assert [list(row) for row in history] == [columns] * 6
+    columns = {"epoch", "split", "loss", "top1", "top5", "lr", "images_per_s"}
+    assert all(set(row) == columns for row in history)
     assert seen == [history[:2], history[2:4], history[4:]]
     assert all(row["images_per_s"] > 0 for row in history)
 
@@ -406,7 +379,7 @@ def test_evaluate_is_sklearns(classes):
     split = Split(torch.arange(images), torch.from_numpy(picture), torch.from_numpy(labels))
     network = FixedScores(scores).train()
     measured = evaluate(network, as_they_are(), split, CPU)
-    assert set(measured) == {"loss", "top1", "top5"}
+    assert set(measured) == {"loss", "top1", "top5", "images_per_s"}
     share = np.exp(scores.astype(np.float64))
     share /= share.sum(1, keepdims=True)
     every = range(classes)
@@ -426,7 +399,7 @@ def test_evaluate_drops_and_normalises_nothing():
     split = random_split(20, size=(16, 16))
     before = {name: value.clone() for name, value in network.state_dict().items()}
     first, second = (evaluate(network.train(), as_they_are(), split, CPU) for _ in range(2))
-    assert first == second
+    assert [first[name] for name in ("loss", "top1", "top5")] == [second[name] for name in ("loss", "top1", "top5")]
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
     with torch.no_grad():
         scores = network.eval()(split.images.permute(0, 3, 1, 2).float() / 255)
@@ -589,21 +562,6 @@ def test_a_damaged_checkpoint_is_refused_by_name(splits, kind, tmp_path, left):
     assert str(caught.value) == f"the checkpoint {checkpoint} is damaged: remove it to train from the beginning"
 
 
-@pytest.mark.parametrize("network", ["digitcnn", "resnet34", "fivecnn"])
-def test_every_training_refuses_a_typo_in_the_five_classes(monkeypatch, network):
-    """Of the committed study the last training is the one that learns them."""
-    classes = ("astronaut", "cat", "coffee", "dahlia", "rocket", "tissue")
-    labels = pd.DataFrame({"image": range(24), "split": ["train"] * 12 + ["validation"] * 12})
-    labels["label"] = np.arange(24) % 6
-    labels["class_name"] = [classes[label] for label in labels["label"]]
-    images = np.random.default_rng(0).integers(0, 256, (24, 32, 32, 3), dtype=np.uint8)
-    monkeypatch.setattr(artifacts, "read_prepared", lambda name: prepare(name, images, labels, classes))
-    params = load_params()
-    typo = params.data.model_copy(update={"five": ["astronaut", "cat", "coffee", "dahlia", "rockt"]})
-    with pytest.raises(ReceptiveError, match="unknown class 'rockt' of 'collages': choose among astronaut, cat"):
-        stage.train(params.model_copy(update={"data": typo}), network, ALONE)
-
-
 def test_the_network_ends_in_evaluation_mode(uninterrupted):
     assert not uninterrupted.network.training
 
@@ -659,89 +617,3 @@ def test_it_learns(optimiser, rate):
     assert history[-1]["top1"] > 0.95
     assert history[-1]["loss"] < before["loss"] / 4
     assert evaluate(network, normalisation, validation, CPU)["top1"] == history[-1]["top1"]
-
-
-# Recipes
-
-
-@pytest.mark.parametrize(
-    ("changes", "cause"),
-    [
-        ({"crop_area": [0.9, 0.5]}, "crop_area must rise"),
-        ({"crop_area": [0.5, 1.5]}, "crop_area must rise and not pass 1"),
-        ({"crop_aspect": [2.0, 0.5]}, "crop_aspect must rise"),
-        ({"learning_rate": math.inf}, "finite"),
-        ({"width": math.nan}, "finite|greater"),
-        ({"width": "1"}, "number"),
-        ({"epochs": 0}, "greater than or equal to 1"),
-        ({"epochs": 2.0}, "integer"),
-        ({"batch_size": 1}, "greater than or equal to 2"),
-        ({"momentum": 1.0}, "less than 1"),
-        ({"surprise": 1}, "not permitted"),
-    ],
-)
-def test_impossible_recipes_are_refused(changes, cause):
-    with pytest.raises(ValidationError, match=cause):
-        recipe(**changes)
-
-
-def test_a_recipe_gives_the_options_of_its_network():
-    options = recipe(width=0.5, dropout=0.1, conv_stride=2).options()
-    assert options == {"width": 0.5, "batch_norm": None, "dropout": 0.1, "conv_stride": 2}
-    assert networks.build("digitcnn", 10, 28, 1, **options).c1.conv.out_channels == 16
-
-
-# Images and devices
-
-
-@pytest.fixture(scope="module")
-def prepared():
-    generator = np.random.default_rng(0)
-    images = generator.integers(0, 256, (10, 5, 4, 3)).astype(np.uint8)
-    order = np.array([7, 2, 9, 4, 0, 1, 8, 3])  # a view: two images belong to nobody
-    labels = pd.DataFrame(
-        {
-            "image": order,
-            "split": ["train", "validation"] * 4,
-            "label": order % 2,
-            "class_name": np.array(["even", "odd"])[order % 2],
-        }
-    )
-    return prepare("toy", images, labels, ("even", "odd"))
-
-
-def test_splits_follow_the_labels(prepared):
-    for name, numbers in (("train", [7, 9, 0, 8]), ("validation", [2, 4, 1, 3])):
-        split = read_split(prepared, name)
-        assert split.numbers.tolist() == numbers
-        assert split.labels.tolist() == [n % 2 for n in numbers]
-        assert split.numbers.dtype == split.labels.dtype == torch.int64
-        np.testing.assert_array_equal(split.images, prepared.images[numbers])
-
-
-@pytest.mark.parametrize("batch_size", [1, 3, 4, 100])
-def test_batches_are_the_split_in_order(prepared, batch_size):
-    batches = Batches(prepared, "validation", batch_size)
-    found = list(batches)
-    assert len(found) == len(batches) == math.ceil(4 / batch_size)
-    assert torch.cat([numbers for numbers, _ in found]).tolist() == [2, 4, 1, 3]
-    expected = prepared.images[[2, 4, 1, 3]].transpose(0, 3, 1, 2).astype(np.float32) / np.float32(255)
-    np.testing.assert_array_equal(torch.cat([pixels for _, pixels in found]), expected)
-    assert len(list(batches)) == len(found)  # a second pass sees the same
-    first = list(Batches(prepared, "validation", batch_size, first=3))
-    assert torch.cat([numbers for numbers, _ in first]).tolist() == [2, 4, 1]
-    halves = Normalisation(torch.full((3, 1, 1), 0.5), torch.eye(3))
-    for (numbers, seen), (again, pixels) in zip(normalised(batches, halves), found, strict=True):
-        assert torch.equal(numbers, again)
-        torch.testing.assert_close(seen, pixels - 0.5)
-
-
-def test_devices():
-    assert pick_device("cpu") == CPU
-    assert pick_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
-    with pytest.raises(ReceptiveError, match=r"device 'tpu' cannot be used .*; set device: auto or cpu"):
-        pick_device("tpu")
-    with pytest.raises(ReceptiveError, match="device 'cuda:99' cannot be used"):
-        pick_device("cuda:99")
-    with autocast(CPU):
-        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32
