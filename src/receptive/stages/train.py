@@ -26,7 +26,8 @@ def main(network: Annotated[str, typer.Argument(help="Name of the training.")]) 
     from receptive.artifacts import checkpoints, prepared, trained
     from receptive.parallel.device import pick_device, wants_compiling
     from receptive.tracking.live import live_training
-    from receptive.training.start import CODE, begin, finish
+    from receptive.training import CODE
+    from receptive.training.start import begin, finish
 
     images = prepared.read_images(training.images, training.classes)
     with working() as workers:

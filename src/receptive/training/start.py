@@ -21,9 +21,6 @@ from receptive.params.recipe import Recipe
 from receptive.seeds import generator, named_seed
 from receptive.training.loop import Row, before_training, measured, train
 
-CODE = ("receptive.training", "receptive.networks.parts", "receptive.parallel", "receptive.loading")
-"""The modules, beside the network's family, that a training's result depends on (``checkpoints.scratch``)."""
-
 
 class Given(NamedTuple):
     """Weights that a network takes instead of a training.

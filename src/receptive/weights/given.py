@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from receptive.artifacts.given_weights import read_state
 from receptive.datasets.prepared import Prepared
-from receptive.networks.families import foreign
+from receptive.networks.families import foreign as makers
 from receptive.networks.parts.normalisation import Normalisation
 from receptive.parallel.workers import ALONE, Workers
 from receptive.params.recipe import Recipe
@@ -40,9 +40,9 @@ def with_given_weights(
         return replace(start, given=Given(fitted(start.network, state, what), origin))
     size, channels = prepared.images.shape[1], prepared.images.shape[3]
     with workers.first_before_others():  # the others find the fetched file in the makers' cache
-        rows = imagenet_rows(prepared.classes, foreign.imagenet_categories(), network)
+        rows = imagenet_rows(prepared.classes, makers.imagenet_categories(), network)
         heads = head_names(network, size, channels, recipe.options())
-        made = foreign.pretrained(network)
+        made = makers.pretrained(network)
     state = fitted(start.network, select_rows(made.state, heads, rows), what)
     given = Given(state, {"from": made.origin, "scores": rows})
     return replace(start, normalisation=Normalisation.of_channels(made.mean, made.std), given=given)
