@@ -97,7 +97,10 @@ def open_store() -> Iterator[Store]:
         if experiment is not None and experiment.lifecycle_stage == "deleted":  # its name could not be used again
             client.restore_experiment(experiment.experiment_id)
         if experiment is not None and experiment.artifact_location != files:  # the project's folder was moved
-            client.rename_experiment(experiment.experiment_id, f"{EXPERIMENT} in {experiment.artifact_location}")
+            until = time.strftime("%Y-%m-%d %H:%M:%S")
+            client.rename_experiment(
+                experiment.experiment_id, f"{EXPERIMENT} until {until} in {experiment.artifact_location}"
+            )
             experiment = None
         identity = experiment.experiment_id if experiment else client.create_experiment(EXPERIMENT, files)
         store = Store(client, identity)
