@@ -275,6 +275,13 @@ def test_every_epoch_shows_each_image_once_in_a_new_order():
     assert watched(split, epochs=3, seed=1) != batches
 
 
+def test_augmentation_does_not_change_the_order():
+    """The two have sources of chance of their own."""
+    split = random_split(14)
+    split.images[:, 0, :, 0] = torch.arange(14)[:, None]  # also in a mirror
+    assert watched(split, epochs=3, flip=True) == watched(split, epochs=3)
+
+
 def distance(images, others):
     """Greatest difference to the nearest of the others."""
     return (images[:, None] - others[None]).abs().amax(2).amin(1)

@@ -93,8 +93,8 @@ def test_given_weights_are_measured_and_not_trained(images):
 
 def test_crops_reach_what_lies_around_the_views_and_given_weights_see_views(images):
     """A network that fits the views alone runs in both cases; the crops are of larger images."""
-    whole = np.random.default_rng(1).integers(0, 256, (36, 20, 20, 3), np.uint8)
-    larger = prepare("toy", whole[:, 2:18, 2:18], images.labels, CLASSES)
+    whole = np.random.default_rng(1).integers(0, 256, (36, 32, 32, 3), np.uint8)
+    larger = prepare("toy", whole[:, 8:24, 8:24], images.labels, CLASSES)
     larger = type(larger)(**vars(larger) | {"surround": whole})
     chosen = recipe(**SMALL, crop_area=[0.5, 1.0], crop_aspect=[0.9, 1.1])
     start = begin("fivecnn", "fivecnn", chosen, larger, 0)

@@ -4,8 +4,9 @@ import hashlib
 import importlib.util
 import os
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -47,7 +48,7 @@ def source_files(code: Iterable[str]) -> list[Path]:
     return files
 
 
-def keep(path: Path, arrays: dict[str, np.ndarray]) -> None:
+def keep(path: Path, arrays: Mapping[str, Any]) -> None:
     """Writes arrays into a ``scratch`` folder, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}")

@@ -2,7 +2,7 @@
 
 import warnings
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from safetensors.torch import load_file
@@ -41,6 +41,7 @@ def read_state(path: str) -> GivenState:
             f"there is no file of weights '{path}': give a .safetensors or .pt file, or weights: ours or pretrained"
         )
     try:
+        state: Any
         if file.suffix == ".safetensors":
             state = load_file(file)
         else:

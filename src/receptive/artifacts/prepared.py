@@ -4,6 +4,7 @@ import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -87,7 +88,7 @@ def read_prepared(dataset: str, folder: Path | None = None) -> Prepared:
     folder = folder or FOLDER / dataset
     made_by = f"{STAGE}@{dataset}"
     stats = read_json(folder / "stats.json", made_by)
-    arrays = {}
+    arrays: dict[str, Any] = {}
     for name in ("images", "mean_image", "subject_mask"):
         path = folder / f"{name}.npy"
         if name == "subject_mask" and not path.exists():

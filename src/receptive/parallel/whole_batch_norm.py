@@ -1,11 +1,12 @@
 """Batch norm over the batch of all processes, so that many processes train as one would.
 
-On GPUs this is torch's ``SyncBatchNorm``. It refuses CPUs, so there the same sums are exchanged here
-(equal to torch's batch norm of the whole batch; the tests hold it).
+On GPUs this is torch's ``SyncBatchNorm``. It refuses CPUs, so on CPUs this module exchanges the same sums. The
+tests show that the result is torch's batch norm of the whole batch.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 import torch.distributed
@@ -15,15 +16,15 @@ _BatchNorm = nn.modules.batchnorm._BatchNorm
 
 
 class _Sum(torch.autograd.Function):
-    """The sum over all processes; what it gives each of them, each gives back to all."""
+    """The sum over all processes; its gradient is the sum of their gradients."""
 
     @staticmethod
-    def forward(context, numbers: Tensor) -> Tensor:
+    def forward(context: Any, numbers: Tensor) -> Tensor:
         total = numbers.clone()
         torch.distributed.all_reduce(total)
         return total
 
-    backward = forward
+    backward = forward  # type: ignore[assignment]
 
 
 _sum = _Sum.apply
@@ -54,7 +55,7 @@ class WholeBatchNorm(_BatchNorm):
         return normalised * _by_channel(self.weight, responses) + _by_channel(self.bias, responses)
 
     def _check_input_dim(self, responses: Tensor) -> None:
-        """Any number of positions will do."""
+        """Accepts responses with any number of positions."""
 
     @torch.no_grad()
     def _remember(self, mean: Tensor, variance: Tensor) -> None:

@@ -30,7 +30,8 @@ def run(main: Callable[..., None], args: list[str] | None = None) -> None:
     app.command()(main)
     stage = main.__module__.rpartition(".")[2]
     if stage == "__main__":
-        stage = sys.modules["__main__"].__spec__.name.rpartition(".")[2]
+        spec = sys.modules["__main__"].__spec__
+        stage = spec.name.rpartition(".")[2] if spec else ""
     args = sys.argv[1:] if args is None else args
     began = time.perf_counter()
     try:

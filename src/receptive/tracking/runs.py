@@ -9,7 +9,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -111,8 +111,8 @@ def _log_child(store: Store, run: Run, instance: Instance, note: Note | None) ->
                 metrics += _metrics(read_json(out / "metrics.json", instance.name))
         if instance.stage == "train":
             epochs = _logged_epochs(store, run)
-            rows = read_history(instance.item).to_dict("records")
-            metrics += _curves([row for row in rows if row["epoch"] not in epochs])
+            history = read_history(instance.item)
+            metrics += _curves(history[~history["epoch"].isin(epochs)].to_dict("records"))
         if instance.stage == "sparsity":
             metrics += _metrics({"zero_fraction": read_sparsity(instance.item)["zero_fraction"].mean()})
         store.log(run, metrics=metrics, tags={"lock_hash": instance.lock_hash, "source": "run" if note else "restored"})
@@ -151,7 +151,9 @@ class Live:
     def __enter__(self) -> "Live":
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None):
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self._store:
             status = "FINISHED" if kind is None else "KILLED" if issubclass(kind, KeyboardInterrupt) else "FAILED"
             with self._or_go_on(), one_line():
@@ -196,7 +198,7 @@ def _commit_tags(pipeline: Pipeline) -> dict[str, str]:
     return {"commit": pipeline.commit, "mlflow.source.git.commit": pipeline.commit}
 
 
-def _curves(rows: list[dict[str, Any]]) -> list[Metric]:
+def _curves(rows: Sequence[Mapping[Any, Any]]) -> list[Metric]:
     """History rows as metrics ``<split>_<measure>`` and ``lr``, the epoch as the step."""
     now = milliseconds(time.time())
     metrics = []

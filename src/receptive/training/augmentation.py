@@ -6,6 +6,7 @@ the whole image is taken.
 """
 
 import math
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -16,9 +17,9 @@ _TRIES = 10
 
 def random_boxes(
     images: int,
-    size: tuple[int, int],
-    area: tuple[float, float],
-    aspect: tuple[float, float],
+    size: Sequence[int],
+    area: Sequence[float],
+    aspect: Sequence[float],
     generator: torch.Generator,
 ) -> Tensor:
     """Random boxes, image x (top, left, height, width) in px, float; each lies inside ``size`` (y, x).
@@ -69,8 +70,8 @@ def resized_crops(pixels: Tensor, boxes: Tensor, flip: Tensor, size: int | None 
 def augment(
     pixels: Tensor,
     generator: torch.Generator,
-    area: tuple[float, float] | None,
-    aspect: tuple[float, float] = (3 / 4, 4 / 3),
+    area: Sequence[float] | None,
+    aspect: Sequence[float] = (3 / 4, 4 / 3),
     flip: bool = True,
     *,
     size: int | None = None,
@@ -97,7 +98,7 @@ def augment(
         if not flip:
             return pixels
         return torch.where(mirrored.to(pixels.device)[:, None, None, None], pixels.flip(3), pixels)
-    boxes = random_boxes(images, tuple(pixels.shape[2:]), area, aspect, generator)[rows]
+    boxes = random_boxes(images, pixels.shape[2:], area, aspect, generator)[rows]
     return resized_crops(pixels, boxes, mirrored, size)
 
 

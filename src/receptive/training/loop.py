@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 import torch.nn.functional as F
@@ -200,7 +200,7 @@ def train(
         parallel, alone = workers.parallel(network, device), network
         if compiled:
             # each graph has one shape; the last batch of an evaluation may make one more
-            parallel, alone = (torch.compile(module, dynamic=False) for module in (parallel, network))
+            parallel, alone = (cast(nn.Module, torch.compile(m, dynamic=False)) for m in (parallel, network))
         for epoch in range(len(state.history) // 2 + 1, recipe.epochs + 1):
             if workers.rank:  # the first worker's dropout goes on with its checkpoint, the others' begins anew
                 torch.manual_seed(named_seed(seed, "dropout", workers.rank, epoch))
@@ -248,7 +248,7 @@ def _epoch(
     began = time.perf_counter()
     bar = progress(range(steps), desc=f"epoch {epoch}/{recipe.epochs}", total=steps)
     for step, (images, labels) in zip(bar, batches, strict=True):
-        crops = (tuple(recipe.crop_area) if recipe.crop_area else None, tuple(recipe.crop_aspect), recipe.flip)
+        crops = (recipe.crop_area, recipe.crop_aspect, recipe.flip)
         whole = (recipe.batch_size, part)
         images = augment(pixels(images), state.augmentation, *crops, size=feed.size, part=whole)
         images = normalisation(images).contiguous(memory_format=torch.channels_last)
