@@ -57,7 +57,7 @@ def log_pipeline(params: Params) -> tuple[str, int]:
         with closing(lambda status: store.close(parent, status)):
             children = store.search(f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'")
             logged = {_identity(run) for run in children if run.info.status == "FINISHED"}
-            new = [one for one in instances if (one.stage, one.item, one.lock_hash) not in logged]
+            new = [i for i in instances if (i.stage, i.item, i.lock_hash) not in logged]
             for instance in new:
                 note = notes[instance]
                 run = _live_child(children, instance) if note else None
