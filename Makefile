@@ -25,7 +25,7 @@ $(READY): requirements.txt requirements-dev.txt requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
 	  { echo "error: $(PYTHON) is not Python 3.11 or newer: install it, or name another with make PYTHON=..." >&2; exit 1; }
 	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
-	@if $(PIP) --dry-run --quiet --no-deps --ignore-installed --report - $$(grep '^torch==' requirements.txt) | \
+	@if $(PIP) --dry-run --quiet --no-deps --ignore-installed --report - $$(grep '^torch==' requirements.txt) 2>/dev/null | \
 	  grep -q '"version": "[^"]*+'; then \
 	  echo "the package index has its own build of torch: versions of requirements.lock, hashes not compared"; \
 	  sed -E '/^ *--hash/d; s/ *\\$$//' requirements.lock > $(VENV)/versions.txt; \

@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from receptive import networks
-from receptive.datasets.imagenet import class_names
+from receptive.datasets.imagenet_classes import class_names
 from receptive.errors import ReceptiveError
 from receptive.io.artifacts import read_state
 from receptive.networks import weights

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from receptive import networks
-from receptive.datasets.imagenet import class_names
+from receptive.datasets.imagenet_classes import class_names
 from receptive.errors import ReceptiveError
 
 _SHOWN = 3  # entries named of each kind of misfit
