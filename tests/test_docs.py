@@ -142,7 +142,7 @@ def test_credits_name_every_photograph():
         assert re.sub(r"\[(.*?)\]\(.*?\)", r"\1", terms) == licence
         assert f"`{source.file}`" in place
         for part in "".join(author).split(", "):
-            assert part in who or part.startswith("flickr.com/") and part in who.replace("www.", ""), part
+            assert part in who or (part.startswith("flickr.com/") and part in who.replace("www.", "")), part
 
 
 def test_contracts_are_those_of_the_modules():
