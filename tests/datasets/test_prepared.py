@@ -3,7 +3,6 @@
 import os
 import sys
 from dataclasses import replace
-from fractions import Fraction
 from subprocess import run
 
 import numpy as np
@@ -12,7 +11,7 @@ import pytest
 
 import receptive.datasets
 from receptive.datasets.prepared import centre_view, check, prepare, select_classes
-from receptive.datasets.statistics import Statistics, pixel_statistics
+from receptive.datasets.statistics import Statistics
 from receptive.errors import ReceptiveError
 
 # A fresh Python finds the package as this one does.
@@ -84,25 +83,6 @@ def test_statistics_do_not_depend_on_row_order_or_memory_map(parts, tmp_path):
         shuffled = prepare("toy", mapped, labels.sample(frac=1, random_state=state), classes)
         for field in Statistics._fields:
             assert getattr(shuffled, field).tobytes() == getattr(whole, field).tobytes()
-
-
-def test_statistics_do_not_depend_on_chunks(parts):
-    images, rows = parts[0], np.arange(24)
-    whole = pixel_statistics(images, rows)
-    for values in (1, 7 * 5 * 3 * 5, 7 * 5 * 3 * 23):
-        for chunked, expected in zip(pixel_statistics(images, rows, values), whole, strict=True):
-            assert chunked.tobytes() == expected.tobytes()
-
-
-def test_tiny_variance_does_not_cancel():
-    images = np.full((4, 50, 50, 3), 255, dtype=np.uint8)
-    images[0, 0, 0, 0] = 254
-    labels = table([0, 1, 0, 1], ["train", "train", "train", "validation"])
-    prepared = prepare("toy", images, labels, CLASSES)
-    share = Fraction(1, 3 * 50 * 50)
-    assert prepared.covariance[0, 0] == float(share * (1 - share) / 255**2)
-    assert prepared.covariance[0, 1] == prepared.covariance[1, 1] == 0
-    assert prepared.mean[0] == float(1 - share / 255)
 
 
 def test_class_view_shares_pixels_and_measures_its_own_statistics(parts):
