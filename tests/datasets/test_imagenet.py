@@ -9,7 +9,8 @@ import torch
 from scipy.io import savemat
 from trees import InMemory, save_image
 
-from receptive.datasets import imagenet
+from receptive.datasets import imagenet, imagenet_labels
+from receptive.datasets.imagenet_classes import class_names
 from receptive.datasets.prepared import select_classes
 from receptive.errors import ReceptiveError
 from receptive.networks.torchvision_loader import import_torchvision
@@ -47,19 +48,19 @@ def flatten(root):
 
 def devkit(root):
     """The development kit: its own numbers of classes are not the order of the WordNet ids."""
-    data = root / imagenet.DEVKIT / "data"
+    data = root / imagenet_labels.DEVKIT / "data"
     data.mkdir(parents=True)
     numbers = {wnid: 7 * (3 - k) + 1 for k, wnid in enumerate(WNIDS)}
     synsets = np.zeros(5, dtype=[("ILSVRC2012_ID", object), ("WNID", object), ("num_children", object)])
     for row, (wnid, number) in zip(synsets, [*numbers.items(), ("n00001740", 1001)], strict=True):
         row["ILSVRC2012_ID"], row["WNID"], row["num_children"] = number, wnid, 0
     savemat(data / "meta.mat", {"synsets": synsets})
-    (data / imagenet.GROUND_TRUTH).write_text("".join(f"{numbers[WNIDS[k]]}\n" for k in TRUTH))
+    (data / imagenet_labels.GROUND_TRUTH).write_text("".join(f"{numbers[WNIDS[k]]}\n" for k in TRUTH))
 
 
 def solution(root):
     lines = [f"{validation_name(i)},{WNIDS[k]} 1 2 30 40 {WNIDS[k]} 5 6 7 8\n" for i, k in enumerate(TRUTH)]
-    (root / imagenet.SOLUTION).write_text("ImageId,PredictionString\n" + "".join(reversed(lines)))
+    (root / imagenet_labels.SOLUTION).write_text("ImageId,PredictionString\n" + "".join(reversed(lines)))
 
 
 def as_kit(root):
@@ -69,9 +70,9 @@ def as_kit(root):
 
 def as_packed_kit(root):
     as_kit(root)
-    with tarfile.open(root / f"{imagenet.DEVKIT}.tar.gz", "w:gz") as archive:
-        archive.add(root / imagenet.DEVKIT, imagenet.DEVKIT)
-    shutil.rmtree(root / imagenet.DEVKIT)
+    with tarfile.open(root / f"{imagenet_labels.DEVKIT}.tar.gz", "w:gz") as archive:
+        archive.add(root / imagenet_labels.DEVKIT, imagenet_labels.DEVKIT)
+    shutil.rmtree(root / imagenet_labels.DEVKIT)
 
 
 def as_solution(root):
@@ -159,7 +160,7 @@ def test_five_classes_go_by_their_ids_and_have_names(root):
 def test_names_are_torchvisions():
     from torchvision.models._meta import _IMAGENET_CATEGORIES
 
-    names = imagenet.class_names()
+    names = class_names()
     assert len(names) == len(set(names.values())) == 1000
     assert list(names) == sorted(names)
     differ = {i: ours for i, ours in enumerate(names.values()) if ours != _IMAGENET_CATEGORIES[i]}
@@ -175,8 +176,8 @@ def test_names_are_torchvisions():
 
 def drop_label(root):
     as_solution(root)
-    text = (root / imagenet.SOLUTION).read_text().splitlines(keepends=True)
-    (root / imagenet.SOLUTION).write_text("".join(text[:-1]))
+    text = (root / imagenet_labels.SOLUTION).read_text().splitlines(keepends=True)
+    (root / imagenet_labels.SOLUTION).write_text("".join(text[:-1]))
 
 
 def drop_image(root):
@@ -186,17 +187,17 @@ def drop_image(root):
 
 def damage_kit(root):
     as_kit(root)
-    (root / imagenet.DEVKIT / "data" / "meta.mat").write_bytes(b"nothing")
+    (root / imagenet_labels.DEVKIT / "data" / "meta.mat").write_bytes(b"nothing")
 
 
 def damage_archive(root):
     as_packed_kit(root)
-    (root / f"{imagenet.DEVKIT}.tar.gz").write_bytes(b"nothing")
+    (root / f"{imagenet_labels.DEVKIT}.tar.gz").write_bytes(b"nothing")
 
 
 def empty_kit(root):
     flatten(root)
-    (root / imagenet.DEVKIT).mkdir()
+    (root / imagenet_labels.DEVKIT).mkdir()
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ occlusions and scales of natural images, and what each pixel shows is known. Her
 is covered by a few small leaves and then by one large *subject* leaf; the label says which
 photograph the subject leaf shows.
 
-Training and validation images are cut from the same photographs; they never share a composition.
-An accuracy on this set therefore measures recognition of known photographs in new crops, shapes,
-places and company, not generalisation to new objects.
+Training and validation images are cut from the same photographs; they never share a composition. An accuracy on
+this set therefore measures how well known photographs are recognised in new crops, shapes, places and
+surroundings. It does not measure generalisation to new objects.
 """
 
 from __future__ import annotations
@@ -18,16 +18,14 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from math import cos, pi, sin, sqrt
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+import PIL.Image
+from PIL.Image import Image
 
 from receptive.datasets.prepared import SPLITS, Prepared, prepare
 from receptive.errors import ReceptiveError
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
 
 
 @dataclass(frozen=True)
@@ -36,9 +34,10 @@ class Source:
 
     Attributes:
         package, file: The installed package and the file's path in it.
-        box_px: The part used, (left, top, right, bottom) in the file's pixels; None for all of it. Leaves out
-            what shows little of the motif: empty sky, the void around the retina.
-        turnable: Whether the motif has no up: it is then also shown upside down and turned by 90 degrees.
+        box_px: The part used, (left, top, right, bottom) in the file's pixels; None for all of it. Left out are
+            parts that show little of the motif: empty sky, the void around the retina.
+        turnable: Whether the motif has no upright position. It is then also shown upside down and turned by 90
+            degrees.
         credit: Author, origin and licence as the package states them.
     """
 
@@ -130,15 +129,14 @@ def generate(
 ) -> Prepared:
     """Labelled collages, ``size`` x ``size`` x 3, with the mask of each subject leaf.
 
-    Everything but the subject leaf (background, small leaves, and also the subject's shape and place) is
-    drawn without regard to the label, so only the subject leaf tells it. In each split the labels
-    run 0, 1, ..., classes - 1, 0, 1, ... and are thus balanced to within one image. Image i of a
-    split depends on the seed, the split and i, not on how many images are made; its composition is
-    the same at every size.
+    Background, small leaves, and the subject's shape and place are drawn without regard to the label. So only
+    the pixels of the subject leaf tell the label. In each split the labels run 0, 1, ..., classes - 1, 0, 1, ...
+    and are thus balanced to within one image. Image i of a split depends on the seed, the split and i, not on
+    how many images are made. Its composition is the same at every size.
 
     Args:
         size: Side of a collage in pixels, 32 ... 256.
-        train_images, validation_images: Number of collages in each split, at least one a class.
+        train_images, validation_images: Number of collages in each split, at least one per class.
         classes: Photographs that a subject leaf may show, label 0 first; at least two of ``PHOTOGRAPHS``.
         leaves: Fewest and most small leaves.
         seed: 0 or more.
@@ -147,14 +145,14 @@ def generate(
             leaves and backgrounds show any of them.
 
     Raises:
-        ReceptiveError: If a parameter is outside the limits above, or a photograph's file is missing.
+        ReceptiveError: A parameter is outside the limits above, or a photograph's file is missing.
     """
     classes = tuple(classes)
-    known = PHOTOGRAPHS if photographs is None else photographs
-    _refuse(size, train_images, validation_images, classes, leaves, seed, known)
-    sources = read_photographs() if photographs is None else photographs
-    palette = [_shrunk(name, sources[name], size) for name in sorted(sources)]
-    subjects = [_shrunk(name, sources[name], size) for name in classes]
+    available = PHOTOGRAPHS if photographs is None else photographs
+    _refuse(size, train_images, validation_images, classes, leaves, seed, available)
+    pixels = read_photographs() if photographs is None else photographs
+    palette = [_shrunk(name, pixels[name], size) for name in sorted(pixels)]
+    subjects = [_shrunk(name, pixels[name], size) for name in classes]
 
     counts = dict(zip(SPLITS, (train_images, validation_images), strict=True))
     labels = pd.DataFrame(
@@ -179,20 +177,18 @@ def generate(
 def read_photographs(names: Iterable[str] = tuple(PHOTOGRAPHS)) -> dict[str, np.ndarray]:
     """Pixels of photographs by name, uint8, height x width x 3, cut to their ``box_px``.
 
-    Reads the files inside the installed packages and nothing else: neither package is imported, so
-    scikit-image's downloader cannot start. Grey photographs get three equal channels.
+    Only the files inside the installed packages are read. Neither package is imported, so scikit-image's
+    downloader cannot start. Grey photographs get three equal channels.
 
     Raises:
-        ReceptiveError: If a package or one of its files is missing or damaged.
+        ReceptiveError: A package or one of its files is missing or damaged.
     """
-    import PIL.Image
-
     pixels = {}
     for name in names:
         source = PHOTOGRAPHS[name]
         package = find_spec(source.package)
         library = {"skimage": "scikit-image", "sklearn": "scikit-learn"}[source.package]
-        if package is None:
+        if package is None or package.submodule_search_locations is None:
             raise ReceptiveError(f"{library}, which ships '{name}', is not installed: pip install {library}")
         path = Path(package.submodule_search_locations[0]) / source.file
         try:
@@ -210,14 +206,14 @@ def _refuse(
     classes: tuple[str, ...],
     leaves: tuple[int, int],
     seed: int,
-    known: Iterable[str],
+    available: Iterable[str],
 ) -> None:
     smallest, largest = SIZES_PX
     if not smallest <= size <= largest:
         raise ReceptiveError(f"collages cannot be {size} px wide: set size to {smallest} ... {largest}")
     for name in classes:
-        if name not in known:
-            raise ReceptiveError(f"unknown photograph '{name}': choose classes among {', '.join(known)}")
+        if name not in available:
+            raise ReceptiveError(f"unknown photograph '{name}': choose classes among {', '.join(available)}")
     if len(set(classes)) < len(classes) or len(classes) < 2:
         raise ReceptiveError(f"collages need two or more distinct classes, not {', '.join(classes) or 'none'}")
     for split, count in zip(SPLITS, (train_images, validation_images), strict=True):
@@ -295,8 +291,10 @@ def _corners(generator: np.random.Generator, fewest_most: tuple[int, int]) -> np
 
 
 def _small_leaf(generator: np.random.Generator) -> _Leaf:
-    """Centre anywhere, radius with density proportional to 1 / r^3: the law of Lee et al. that looks
-    alike at all scales, cut off at both ends."""
+    """A leaf with its centre anywhere, and a radius with density proportional to 1 / r^3, cut off at both ends.
+
+    This is the law of Lee et al. whose images look alike at all scales.
+    """
     smallest, largest = _SMALL_RADIUS
     radius = (smallest**-2 + generator.random() * (largest**-2 - smallest**-2)) ** -0.5
     stretch = sqrt(_log_uniform(generator, _SMALL_ASPECT))
@@ -306,7 +304,7 @@ def _small_leaf(generator: np.random.Generator) -> _Leaf:
 
 
 def _subject_leaf(generator: np.random.Generator) -> _Leaf:
-    """Of an area drawn evenly, and inside the collage (where it fits; else centred)."""
+    """A leaf of an area drawn evenly, inside the collage where it fits, else centred."""
     area = generator.uniform(*_SUBJECT_AREA)
     corners = _corners(generator, _SUBJECT_CORNERS)
     unit_area = pi if corners is None else np.sin(2 * _edges(corners)[1]).sum() / 2
@@ -325,10 +323,8 @@ def _log_uniform(generator: np.random.Generator, limits: tuple[float, float]) ->
 def _shrunk(name: str, pixels: np.ndarray, size: int) -> tuple[Image, bool]:
     """A photograph no larger than collages of this size can show, and whether it is turnable.
 
-    Shrinking once, by averaging, spares every crop the work of averaging many pixels.
+    Shrinking it once, by averaging, spares every crop the work of averaging many pixels.
     """
-    import PIL.Image
-
     photograph = PIL.Image.fromarray(pixels)
     factor = 2 * size / min(photograph.size)
     if factor < 1:
@@ -373,8 +369,6 @@ def _crop(
 
     Resampled with a filter as wide as a collage pixel (Pillow's BILINEAR), so it does not alias.
     """
-    import PIL.Image
-
     field_of_view = generator.uniform(*_FIELD_OF_VIEW)
     across, down = generator.random(2)
     mirror, flip, turn = generator.random(3) < 0.5
@@ -383,7 +377,7 @@ def _crop(
         height, width = width, height
     scale = field_of_view * min(photograph.size) / size
     scale = min(scale, photograph.width / width, photograph.height / height)
-    # Clipped, since rounding may put the part a hair's breadth outside the photograph.
+    # Clipped, since rounding may put the part slightly outside the photograph.
     left = max(0.0, across * (photograph.width - width * scale))
     top = max(0.0, down * (photograph.height - height * scale))
     right = min(left + width * scale, photograph.width)

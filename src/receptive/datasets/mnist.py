@@ -18,7 +18,7 @@ _UINT8 = 8  # the third byte of an IDX file
 
 
 def folder_of(root: Path) -> Path:
-    """Where below ``root`` the files lie: there, in ``raw``, or in ``MNIST/raw`` as torchvision has them."""
+    """The folder of the files: ``root``, its ``raw``, or its ``MNIST/raw`` as torchvision has it."""
     for place in (root, root / "raw", root / "MNIST" / "raw"):
         if any(place.glob("train-images*")):
             return place
@@ -26,13 +26,14 @@ def folder_of(root: Path) -> Path:
 
 
 def missing(root: Path) -> list[str]:
-    """Names of the IDX files that are not there, packed or unpacked."""
-    folder, names = folder_of(root), [name for split in _PARTS for name in _names(split)]
+    """Names of the IDX files that are missing, both packed and unpacked."""
+    folder = folder_of(root)
+    names = [name for split in _PARTS for name in _names(split)]
     return [name for name in names if not any((folder / f"{name}{ending}").is_file() for ending in ("", ".gz"))]
 
 
 def what_is_missing(root: Path, lacking: list[str]) -> str:
-    """The line that says so, and how to get it."""
+    """The message that names the files in ``lacking``, and how to get them."""
     return (
         f"MNIST lacks {', '.join(lacking)} (or .gz) in {folder_of(root)}: set prepare.mnist.download to true, or "
         "name another folder with prepare.mnist.path or RECEPTIVE_MNIST"
@@ -70,13 +71,15 @@ def load(root: Path) -> Prepared:
 
 
 def read_idx(path: Path) -> np.ndarray:
-    """The bytes of an IDX file: two zeros, the type, the number of axes, their lengths (big endian), the values.
+    """The values of an IDX file of bytes, uint8, in the file's own shape.
+
+    The file holds two zeros, the type, the number of axes, the length of each (big endian), the values.
 
     Args:
-        path: Without ``.gz``, which is looked for where the unpacked file is not.
+        path: Without ``.gz``. The packed file is read where the unpacked one is missing.
 
     Raises:
-        ReceptiveError: It is damaged, or holds something else than bytes.
+        ReceptiveError: The file is missing or damaged, or holds anything but bytes.
     """
     try:
         data = path.read_bytes() if path.is_file() else gzip.decompress(Path(f"{path}.gz").read_bytes())
