@@ -22,7 +22,7 @@ from receptive.methods.maximization import (
     redirected_gradients,
     transformed,
 )
-from receptive.methods.receptive_field import receptive_fields
+from receptive.methods.receptive_field.graph import receptive_fields
 from receptive.networks import build
 from receptive.networks.layers import find_layer, layers
 

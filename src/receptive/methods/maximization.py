@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from receptive.errors import ReceptiveError
 from receptive.methods.capture import capture
-from receptive.methods.receptive_field import Axis, Field
+from receptive.methods.receptive_field.fields import Axis, Field
 
 OBJECTIVES = ("neuron", "channel", "class")
 INITIALISATIONS = ("zero", "noise", "mean")

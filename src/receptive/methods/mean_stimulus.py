@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from receptive.errors import ReceptiveError
-from receptive.methods.receptive_field import Axis, Field
+from receptive.methods.receptive_field.fields import Axis, Field
 
 MODES = ("center", "interior", "all")
 
