@@ -9,4 +9,4 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 from jaxtyping import install_import_hook
 
 # every call of a method is checked against its annotations: the types, and the shapes by the names of their axes
-install_import_hook("receptive.methods", "beartype.beartype")
+install_import_hook("receptive.methods", "typechecking.check")

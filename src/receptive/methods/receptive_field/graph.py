@@ -79,7 +79,7 @@ def _walk(network: nn.Module, images: Float[Tensor, "image channel y x"]) -> dic
     """The nodes of a network on images that have a shape but no values."""
     weightless = _weightless_copy(network, images.device)
     try:
-        graph = weightless.graph if _is_traced(weightless) else _Tracer().trace(weightless)
+        graph: Any = weightless.graph if _is_traced(weightless) else _Tracer().trace(weightless)
         traced = fx.GraphModule(weightless, graph)
     except Exception as error:  # tracing runs the network's own code, which can fail in any way
         raise ReceptiveError(
