@@ -130,7 +130,7 @@ def vectors_at(
         if not complete.all():
             missing = sample.image[~complete][0]
             raise ReceptiveError(f"{sample.layer}: image {missing} is not among the images: run 'dvc repro prepare'")
-    return [found for found in vectors if found is not None]
+    return [of_sample for of_sample in vectors if of_sample is not None]
 
 
 def distinct(vectors: Shaped[np.ndarray, "point unit"]) -> Int64[np.ndarray, "kept"]:

@@ -77,7 +77,7 @@ PRESETS = {
     # TG 3.2. Step size and scaling are not given. Their title, their 20 iterations and "stuck in 0" are those of
     # Chollet's "How convolutional neural networks see the world" (2016): gradient of root mean square 1, step 1.
     "tg_channel": Preset("noise", "ascent", 1.0, 20, unit_gradient=True),
-    # TG 3.3. Iterations and scaling are not given: as in 3.2. Unscaled, alpha = 0.1 a pixel outweighs the gradient
+    # TG 3.3. Iterations and scaling are not given: as in 3.2. Unscaled, alpha = 0.1 per pixel outweighs the gradient
     # of a score (root mean square 0.001 to 0.014 on noise), and the image would mostly shrink to zero.
     "tg_class": Preset("noise", "ascent", 0.5, 20, l1=0.1, unit_gradient=True),
     # After Olah, Mordvintsev & Schubert, "Feature visualization" (2017), and their library lucid: rate 0.05;
