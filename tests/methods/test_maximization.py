@@ -123,6 +123,23 @@ def test_adam_is_torchs(decay):
 # Objectives and batches
 
 
+@pytest.mark.parametrize("preset", ["ks", "tg_channel"])
+def test_a_diverged_image_stays_where_it_was_last_finite_and_the_others_go_on(preset):
+    """The response of unit 1 jumps to infinity where the pixels' sum exceeds 3; that of unit 0 is the sum itself."""
+
+    class Cliff(nn.Module):
+        def forward(self, x):
+            total = x.sum((1, 2, 3))
+            return torch.stack([total, total + torch.where(total.detach() > 3, torch.inf, 0.0)], 1)
+
+    network, start = nn.Sequential(Cliff(), nn.Identity()), torch.zeros(2, 1, 4, 4)
+    rate = replace(PRESETS[preset], rate=0.01, iterations=40)
+    result = maximize(network, "1", [0, 1], "class", rate, start)
+    assert result.status == ("ok", "diverged")
+    assert 3 < result.images[1].sum() < 3.2  # one step of 0.16 beyond 3, where no further step is finite
+    assert result.images[0].sum() == pytest.approx(40 * 16 * 0.01, rel=1e-3)
+
+
 def literal(network, layer, unit, objective, image):
     response = network[: layer + 1](image)[0, unit]
     if objective == "channel":
@@ -179,8 +196,10 @@ def test_batched_equals_one_by_one(name):
 
 def test_the_network_does_not_run_past_the_layer():
     network = small_network()
+    start = noise(1, 3, 16, 16)
+    expected = maximize(network, "5", [0], "channel", PRESETS["ks"], start)
     network[6].forward = lambda x: pytest.fail("ran past the layer")
-    maximize(network, "5", [0], "channel", PRESETS["ks"], noise(1, 3, 16, 16))
+    assert torch.equal(maximize(network, "5", [0], "channel", PRESETS["ks"], start).images, expected.images)
 
 
 def test_training_mode_does_not_couple_images_and_comes_back():

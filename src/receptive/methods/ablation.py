@@ -170,7 +170,7 @@ def losses_under_noise(
     return plain, noised
 
 
-def _losses(scores: Float[Tensor, "image classes"], labels: Int64[Tensor, "image"]) -> Float64[Tensor, "image"]:
+def _losses(scores: Float[Tensor, "image score"], labels: Int64[Tensor, "image"]) -> Float64[Tensor, "image"]:
     # float64: KS report differences of 1e-6, which float32's logarithm would round away
     return F.cross_entropy(scores.double(), labels, reduction="none").cpu()
 
@@ -233,10 +233,12 @@ def ablate(
     """
     inactive, active = np.asarray(inactive), np.asarray(active)
 
-    def normal(number: int, shape: tuple[int, ...]) -> Tensor:
+    def normal(number: int, shape: tuple[int, ...]) -> Float[Tensor, "slot y x"]:
         return torch.randn(shape, generator=generator("noise", number))
 
-    def change(plain: Tensor, noised: Tensor, *names: str | float) -> tuple[float, list[float]]:
+    def change(
+        plain: Float64[Tensor, "image"], noised: Float64[Tensor, "image"], *names: str | float
+    ) -> tuple[float, list[float]]:
         # one difference per image: what makes one image harder than another drops out
         difference = noised - plain
         chance = np.random.default_rng(generator("bootstrap", *names).initial_seed())

@@ -133,7 +133,7 @@ def vectors_at(
     return [of_sample for of_sample in vectors if of_sample is not None]
 
 
-def distinct(vectors: Shaped[np.ndarray, "point unit"]) -> Int64[np.ndarray, "kept"]:
+def distinct(vectors: Shaped[np.ndarray, "point unit"]) -> Int64[np.ndarray, "selected"]:
     """The numbers of the points whose vector no earlier point has, rising.
 
     Where a layer sees nothing, as in the black around a digit, many vectors coincide. Such points cannot be given a

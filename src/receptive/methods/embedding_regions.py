@@ -65,7 +65,7 @@ class Region:
     """
 
     square: Square
-    members: Int[np.ndarray, "member"]
+    members: Int[np.ndarray, "selected"]
     label: int
     label_fraction: float
 

@@ -37,7 +37,7 @@ def high_frequency_share(
     return np.divide(fine, total, out=np.full(np.shape(total), np.nan), where=~constant & np.isfinite(total))
 
 
-def _hann(size: int) -> Float64[np.ndarray, "pixel"]:
+def _hann(size: int) -> Float64[np.ndarray, "value"]:
     """The periodic Hann window, shifted by half a pixel, so that no pixel has weight 0."""
     return np.sin(np.pi * (np.arange(size) + 0.5) / size) ** 2
 

@@ -363,8 +363,8 @@ def _each_image_by_itself(network: nn.Module) -> Iterator[None]:
     """
 
     def hook(
-        linear: nn.Linear, inputs: tuple[Tensor, ...], output: Shaped[Tensor, "*rows features"]
-    ) -> Shaped[Tensor, "*rows features"]:
+        linear: nn.Linear, inputs: tuple[Tensor, ...], output: Shaped[Tensor, "*rows value"]
+    ) -> Shaped[Tensor, "*rows value"]:
         return torch.cat([F.linear(image, linear.weight, linear.bias) for image in inputs[0].split(1)])
 
     handles = [module.register_forward_hook(hook) for module in network.modules() if isinstance(module, nn.Linear)]

@@ -120,7 +120,7 @@ class MeanStimulus:
         self,
         canvas: Float[Tensor, "image channel canvas_y canvas_x"],
         positive: Float[Tensor, "image unit map_y map_x"],
-    ) -> Float64[Tensor, "unit values"]:
+    ) -> Float64[Tensor, "unit value"]:
         """The sums, by copying every patch; the values of a unit are (channel, y, x)."""
         down, across = self.axes
         windows = canvas.unfold(2, self.size[0], down.stride).unfold(3, self.size[1], across.stride)
@@ -132,7 +132,7 @@ class MeanStimulus:
         self,
         canvas: Float[Tensor, "image channel canvas_y canvas_x"],
         positive: Float[Tensor, "image unit map_y map_x"],
-    ) -> Shaped[Tensor, "frequency unit parts"]:
+    ) -> Shaped[Tensor, "frequency unit part"]:
         """The spectrum of the sums over the images of a batch; its parts are (channel, phase), complex128."""
         down, across = self.axes
         images, channels = canvas.shape[:2]
@@ -142,7 +142,7 @@ class MeanStimulus:
         weight = torch.fft.rfft2(positive, s=(down.length, across.length)).flatten(2).permute(2, 1, 0)
         return torch.bmm(weight.conj(), stimulus).to(torch.complex128)
 
-    def _from_spectrum(self, spectrum: Shaped[Tensor, "frequency unit parts"]) -> Float64[Tensor, "unit values"]:
+    def _from_spectrum(self, spectrum: Shaped[Tensor, "frequency unit part"]) -> Float64[Tensor, "unit value"]:
         down, across = self.axes
         _, units, parts = spectrum.shape
         spectrum = spectrum.permute(1, 2, 0).reshape(units, parts, down.length, across.length // 2 + 1)
