@@ -181,3 +181,27 @@ def sliding_conv(image: np.ndarray, conv: nn.Conv2d) -> np.ndarray:
         patch = canvas[:, y * stride_y : y * stride_y + height, x * stride_x : x * stride_x + width]
         result[:, y, x] = (weight * patch).sum((1, 2, 3)) + bias
     return result
+
+
+def affinities_by_bisection(vectors: np.ndarray, perplexity: float, neighbours: int) -> tuple[np.ndarray, np.ndarray]:
+    """t-SNE's affinities by the equations alone: point x point, and the perplexity of each row.
+
+    p(j|i) are Gaussian weights over the nearest neighbours, whose width is found by bisection on its logarithm, and the
+    affinities (p(j|i) + p(i|j)) / 2n (van der Maaten & Hinton 2008, section 3).
+    """
+    points = len(vectors)
+    squares = ((vectors[:, None] - vectors) ** 2).sum(-1)
+    np.fill_diagonal(squares, np.inf)
+    far = np.argsort(squares, axis=1, kind="stable")[:, neighbours:]
+    np.put_along_axis(squares, far, np.inf, axis=1)
+    squares -= squares.min(1, keepdims=True)  # a factor common to the row, which the sum cancels
+    low, high = np.full((points, 1), -60.0), np.full((points, 1), 60.0)  # logarithm of the precision
+    for _ in range(100):
+        middle = (low + high) / 2
+        weights = np.exp(-squares * np.exp(middle))
+        conditional = weights / weights.sum(1, keepdims=True)
+        logarithms = np.log2(conditional, where=conditional > 0, out=np.zeros_like(conditional))
+        perplexities = 2 ** -(conditional * logarithms).sum(1)
+        wide = perplexities[:, None] > perplexity
+        low, high = np.where(wide, middle, low), np.where(wide, high, middle)
+    return (conditional + conditional.T) / (2 * points), perplexities

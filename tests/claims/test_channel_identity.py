@@ -8,7 +8,7 @@ import pytest
 
 from receptive.claims import Study, identity, overall
 from receptive.io import artifacts
-from receptive.methods.receptive_field import Axis, Field
+from receptive.methods.receptive_field.fields import Axis, Field
 from receptive.networks.layers import Layer
 from receptive.stages import identity as stage
 

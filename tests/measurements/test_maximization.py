@@ -10,7 +10,7 @@ from oracles import with_random_statistics
 
 from receptive.measurements.maximization import Study, metrics_of, natural_means, plan, results_of
 from receptive.methods.capture import for_inference
-from receptive.methods.maximization import PRESETS, maximise
+from receptive.methods.maximization import PRESETS, maximize
 from receptive.methods.unit_statistics import UnitStatistics, histogram_edges
 from receptive.networks import build
 from receptive.networks.layers import layers
@@ -104,7 +104,7 @@ def test_neurons_are_those_of_the_whole_image(network, normalisation, prepared, 
     group = groups[f"{layer}/neuron/ks/zero"]
     kept = study(network, normalisation, prepared).maximise(group, nothing)
     start = torch.zeros(len(group.units), 3, SIZE, SIZE)
-    whole = maximise(network, layer, group.units, "neuron", group.preset, start)
+    whole = maximize(network, layer, group.units, "neuron", group.preset, start)
     pixels = normalisation.inverse(whole.images).movedim(1, -1).numpy()
     top, left, bottom, right = group.box
     np.testing.assert_allclose(kept["images"], pixels[:, max(top, 0) : bottom, max(left, 0) : right], atol=1e-4)

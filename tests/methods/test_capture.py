@@ -10,7 +10,7 @@ from oracles import sliding_conv, with_integers, with_random_statistics
 from torch import nn
 
 from receptive.errors import ReceptiveError
-from receptive.methods.capture import capture, for_inference, responses_to
+from receptive.methods.capture import capture, for_inference, outputs_of, responses_to
 from receptive.networks import build
 
 HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_forward_hooks_with_kwargs")
@@ -329,6 +329,25 @@ def test_for_inference_folds_batch_norms_and_shares_no_weights():
     scale = network.bn1.weight / (network.bn1.running_var + network.bn1.eps).sqrt()
     torch.testing.assert_close(fast.conv1.weight.detach(), (network.conv1.weight * scale[:, None, None, None]).detach())
     assert fast.conv1.weight.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_what_is_lost_where_tracing_fails_is_logged_once_and_names_the_network(caplog):
+    for call, lost in (
+        (lambda: for_inference(Untraceable()), "its batch norms are not folded"),
+        (lambda: outputs_of(Untraceable(), ["conv"]), "its layers are read by hooks"),
+    ):
+        caplog.clear()
+        call()
+        (record,) = caplog.records
+        assert record.levelname == "WARNING"
+        assert record.name == "receptive.methods.capture"
+        assert record.getMessage().startswith("Untraceable cannot be traced (")
+        assert lost in record.getMessage()
+        assert "\n" not in record.getMessage()
+    caplog.clear()
+    for_inference(chain())
+    assert outputs_of(chain(), ["conv2"]) is None  # something works in place: hooks are the rule, not a loss
+    assert not caplog.records
 
 
 @pytest.mark.parametrize("sign", [1, -1])

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from receptive.errors import ReceptiveError
 from receptive.methods.capture import for_inference
 from receptive.methods.deconvolution import deconvolve, deconvolve_units, energy_outside, whole_representation
-from receptive.methods.receptive_field import receptive_fields
+from receptive.methods.receptive_field.graph import receptive_fields
 from receptive.networks import build
 from receptive.networks.torchvision_loader import import_torchvision
 

@@ -13,16 +13,14 @@ from torch import nn
 from receptive.errors import ReceptiveError
 from receptive.methods.maximization import (
     PRESETS,
-    Adam,
-    Fourier,
     Preset,
-    colour_basis,
-    maximise,
+    maximize,
     receptive_field_crop,
     redirected_gradients,
     transformed,
 )
-from receptive.methods.receptive_field import receptive_fields
+from receptive.methods.maximization_parametrisation import Fourier, colour_basis
+from receptive.methods.receptive_field.graph import receptive_fields
 from receptive.networks import build
 from receptive.networks.layers import find_layer, layers
 
@@ -56,7 +54,7 @@ def small_network(seed=0):
 def test_a_linear_unit_with_l2_follows_the_closed_form(steps):
     weight, rate, decay = noise(2, 4, 5), 0.1, 0.7
     preset = replace(ASCENT, rate=rate, iterations=steps, l2=decay)
-    result = maximise(linear_unit(weight), "1", [0], "class", preset, torch.zeros(1, 2, 4, 5, dtype=torch.float64))
+    result = maximize(linear_unit(weight), "1", [0], "class", preset, torch.zeros(1, 2, 4, 5, dtype=torch.float64))
     expected = (1 - (1 - rate * decay) ** steps) * weight / decay
     torch.testing.assert_close(result.images[0], expected, rtol=1e-12, atol=1e-12)
     torch.testing.assert_close(result.activation[0], (weight * expected).sum(), rtol=1e-12, atol=1e-12)
@@ -70,7 +68,7 @@ def test_a_linear_unit_with_l1_follows_the_closed_form(steps):
     weight = weight + 2 * alpha * weight.sign()  # no weight is so small that the penalty would turn it back
     preset = replace(ASCENT, rate=rate, iterations=steps, l1=alpha)
     # at zero the penalty has no gradient: the first step is the weight's alone
-    result = maximise(linear_unit(weight), "1", [0], "class", preset, torch.zeros(1, 2, 4, 5, dtype=torch.float64))
+    result = maximize(linear_unit(weight), "1", [0], "class", preset, torch.zeros(1, 2, 4, 5, dtype=torch.float64))
     expected = rate * weight + (steps - 1) * rate * (weight - alpha * weight.sign())
     torch.testing.assert_close(result.images[0], expected, rtol=1e-12, atol=1e-12)
 
@@ -80,7 +78,7 @@ def test_l1_carries_idle_pixels_towards_zero():
     weight = torch.zeros(1, 2, 2, dtype=torch.float64)
     weight[0, 0, 0] = 1.0
     start = torch.tensor([[[[0.0, 1.0], [-1.0, 0.5]]]], dtype=torch.float64)
-    image = maximise(linear_unit(weight), "1", [0], "class", preset, start).images[0, 0]
+    image = maximize(linear_unit(weight), "1", [0], "class", preset, start).images[0, 0]
     # 0 + 0.5 + 3 * 0.5 * 0.9; the others move by 4 * 0.5 * 0.1
     expected = torch.tensor([[1.85, 0.8], [-0.8, 0.3]], dtype=torch.float64)
     torch.testing.assert_close(image, expected, rtol=1e-12, atol=1e-12)
@@ -90,7 +88,7 @@ def test_unit_gradient_has_root_mean_square_one_before_the_penalties():
     weight = noise(3, 6, 6)
     preset = replace(ASCENT, rate=2.0, unit_gradient=True, l2=0.5)
     start = noise(1, 3, 6, 6, seed=1)
-    image = maximise(linear_unit(weight), "1", [0], "class", preset, start).images
+    image = maximize(linear_unit(weight), "1", [0], "class", preset, start).images
     expected = start + 2.0 * (weight / math.sqrt((weight**2).mean()) - 0.5 * start)
     torch.testing.assert_close(image, expected, rtol=1e-12, atol=1e-12)
 
@@ -111,7 +109,7 @@ def test_adam_is_torchs(decay):
     network, units = small_network(), [0, 3, 4]
     start = noise(3, 3, 16, 16)
     preset = Preset("zero", "adam", 0.1, 31, l2=decay)
-    ours = maximise(network, "7", units, "class", preset, start)
+    ours = maximize(network, "7", units, "class", preset, start)
     for i, unit in enumerate(units):
         image = start[i : i + 1].clone().requires_grad_()
         optimiser = torch.optim.Adam([image], lr=0.1, weight_decay=decay)
@@ -122,18 +120,24 @@ def test_adam_is_torchs(decay):
         torch.testing.assert_close(ours.images[i : i + 1], image.detach(), rtol=1e-9, atol=1e-9)
 
 
-def test_adam_on_gradients_of_any_size_is_torchs():
-    gradients = noise(9, 4, 3) * 10.0 ** noise(9, 4, 3, seed=1)
-    theirs = torch.zeros(4, 3, dtype=torch.float64, requires_grad=True)
-    optimiser, ours, x = torch.optim.Adam([theirs], lr=0.05, maximize=True), Adam(0.05), torch.zeros(4, 3)
-    for gradient in gradients:
-        theirs.grad = gradient.clone()
-        optimiser.step()
-        x = x + ours(gradient)
-        torch.testing.assert_close(x, theirs.detach(), rtol=1e-10, atol=1e-12)
-
-
 # Objectives and batches
+
+
+@pytest.mark.parametrize("preset", ["ks", "tg_channel"])
+def test_a_diverged_image_stays_where_it_was_last_finite_and_the_others_go_on(preset):
+    """The response of unit 1 jumps to infinity where the pixels' sum exceeds 3; that of unit 0 is the sum itself."""
+
+    class Cliff(nn.Module):
+        def forward(self, x):
+            total = x.sum((1, 2, 3))
+            return torch.stack([total, total + torch.where(total.detach() > 3, torch.inf, 0.0)], 1)
+
+    network, start = nn.Sequential(Cliff(), nn.Identity()), torch.zeros(2, 1, 4, 4)
+    rate = replace(PRESETS[preset], rate=0.01, iterations=40)
+    result = maximize(network, "1", [0, 1], "class", rate, start)
+    assert result.status == ("ok", "diverged")
+    assert 3 < result.images[1].sum() < 3.2  # one step of 0.16 beyond 3, where no further step is finite
+    assert result.images[0].sum() == pytest.approx(40 * 16 * 0.01, rel=1e-3)
 
 
 def literal(network, layer, unit, objective, image):
@@ -152,7 +156,7 @@ def test_objectives_one_step_is_the_gradient_of_the_literal_objective(layer, obj
         value = literal(network, layer, unit, objective, wanted)
         (gradient,) = torch.autograd.grad(value, wanted)
         driven += bool(gradient.any())
-        result = maximise(network, str(layer), [unit], objective, replace(ASCENT, rate=0.25), image)
+        result = maximize(network, str(layer), [unit], objective, replace(ASCENT, rate=0.25), image)
         torch.testing.assert_close(result.images, image + 0.25 * gradient, rtol=1e-12, atol=1e-14)
         after = literal(network, layer, unit, objective, result.images)
         torch.testing.assert_close(result.activation[0], after.detach(), rtol=1e-12, atol=1e-14)
@@ -161,7 +165,7 @@ def test_objectives_one_step_is_the_gradient_of_the_literal_objective(layer, obj
 
 def test_the_centre_of_an_even_map_is_the_later_of_the_two_middle_positions():
     pixel = nn.Sequential(nn.Conv2d(1, 1, 1, bias=False)).double()
-    result = maximise(pixel, "0", [0], "neuron", ASCENT, torch.zeros(1, 1, 6, 7, dtype=torch.float64))
+    result = maximize(pixel, "0", [0], "neuron", ASCENT, torch.zeros(1, 1, 6, 7, dtype=torch.float64))
     assert result.images[0, 0].nonzero().tolist() == [[3, 3]]
 
 
@@ -179,7 +183,7 @@ def test_batched_equals_one_by_one(name):
     def run(chosen, batch_size):
         pick = torch.tensor([units.index(unit) for unit in chosen])
         options = {"parametrise": parametrise, "draws": draws, "batch_size": batch_size}
-        return maximise(network, "5", chosen, "channel", preset, start[pick], **options)
+        return maximize(network, "5", chosen, "channel", preset, start[pick], **options)
 
     together = run(units, 32)
     for batch_size, order in ((1, units), (2, units), (3, units[::-1])):
@@ -192,17 +196,19 @@ def test_batched_equals_one_by_one(name):
 
 def test_the_network_does_not_run_past_the_layer():
     network = small_network()
+    start = noise(1, 3, 16, 16)
+    expected = maximize(network, "5", [0], "channel", PRESETS["ks"], start)
     network[6].forward = lambda x: pytest.fail("ran past the layer")
-    maximise(network, "5", [0], "channel", PRESETS["ks"], noise(1, 3, 16, 16))
+    assert torch.equal(maximize(network, "5", [0], "channel", PRESETS["ks"], start).images, expected.images)
 
 
 def test_training_mode_does_not_couple_images_and_comes_back():
     network = small_network()
     start = noise(3, 3, 16, 16)
-    expected = maximise(network, "7", [0, 1, 2], "class", PRESETS["ks"], start)
+    expected = maximize(network, "7", [0, 1, 2], "class", PRESETS["ks"], start)
     network.train()
     network[1].eval()
-    result = maximise(network, "7", [0, 1, 2], "class", PRESETS["ks"], start)
+    result = maximize(network, "7", [0, 1, 2], "class", PRESETS["ks"], start)
     assert torch.equal(result.images, expected.images)
     assert [m.training for m in network] == [i != 1 for i in range(8)]
     assert network.training
@@ -225,13 +231,13 @@ def gated():
 @pytest.mark.parametrize("preset", ["ks", "tg_class"])
 def test_dead_and_diverging_units_are_named_and_leave_the_others_alone(preset):
     start = noise(3, 1, 4, 4, dtype=torch.float32).abs()
-    result = maximise(gated(), "1", [0, 1, 2], "class", PRESETS[preset], start)
+    result = maximize(gated(), "1", [0, 1, 2], "class", PRESETS[preset], start)
     assert result.status == ("zero_gradient", "ok", "diverged")
     assert result.images.isfinite().all()
     assert torch.equal(result.images[2], start[2])
     assert result.activation[0] == 0
     assert result.activation.isnan().tolist() == [False, False, True]
-    alone = maximise(gated(), "1", [1], "class", PRESETS[preset], start[1:2])
+    alone = maximize(gated(), "1", [1], "class", PRESETS[preset], start[1:2])
     torch.testing.assert_close(result.images[1], alone.images[0])
 
 
@@ -242,7 +248,7 @@ def test_a_unit_that_falls_silent_on_the_way_is_named():
         def forward(self, x):
             return torch.relu(0.5 - (x.flatten(1)[:, :1] - 0.5).abs())
 
-    result = maximise(
+    result = maximize(
         nn.Sequential(Hat(), nn.Identity()), "1", [0], "class", replace(ASCENT, rate=9.0), torch.full((1, 1, 1, 1), 0.3)
     )
     assert result.activation == 0
@@ -251,7 +257,7 @@ def test_a_unit_that_falls_silent_on_the_way_is_named():
 
 def test_a_unit_that_saturates_above_its_start_is_ok():
     unit = nn.Sequential(nn.Flatten(), nn.Hardtanh(0.0, 1.0))
-    result = maximise(unit, "1", [0], "class", replace(ASCENT, rate=9.0), torch.full((1, 1, 1, 1), 0.3))
+    result = maximize(unit, "1", [0], "class", replace(ASCENT, rate=9.0), torch.full((1, 1, 1, 1), 0.3))
     assert result.activation == 1
     assert result.status == ("ok",)
 
@@ -288,9 +294,9 @@ def test_redirected_gradients_open_only_what_is_wholly_closed():
 def test_redirected_gradients_wake_a_silent_unit():
     network = closed_pair()
     start = torch.full((1, 1, 2, 2), -5.0)
-    assert maximise(network, "3", [0], "channel", PRESETS["ks"], start).status == ("zero_gradient",)
+    assert maximize(network, "3", [0], "channel", PRESETS["ks"], start).status == ("zero_gradient",)
     preset = replace(PRESETS["ks_redirected"], iterations=60)
-    woken = maximise(network, "3", [0], "channel", preset, start)
+    woken = maximize(network, "3", [0], "channel", preset, start)
     assert woken.status == ("ok",)
     assert woken.activation > 0
     assert not any(module._forward_hooks for module in network.modules())
@@ -300,10 +306,10 @@ def test_a_unit_that_wakes_up_is_ok():
     unit = nn.Sequential(nn.Conv2d(1, 1, 1), nn.ReLU())
     unit[0].weight.data.fill_(1.0)
     unit[0].bias.data.fill_(0.5)
-    awake = maximise(unit, "1", [0], "channel", PRESETS["ks"], torch.zeros(1, 1, 4, 4))
+    awake = maximize(unit, "1", [0], "channel", PRESETS["ks"], torch.zeros(1, 1, 4, 4))
     assert awake.status == ("ok",)
     unit[0].bias.data.fill_(-0.5)
-    dead = maximise(unit, "1", [0], "channel", PRESETS["ks"], torch.zeros(1, 1, 4, 4))
+    dead = maximize(unit, "1", [0], "channel", PRESETS["ks"], torch.zeros(1, 1, 4, 4))
     assert dead.status == ("zero_gradient",)
     assert torch.equal(dead.images, torch.zeros(1, 1, 4, 4))
 
@@ -358,10 +364,10 @@ def test_optimising_the_crop_is_optimising_the_image_on_a_residual_network(alias
     start = noise(1, 3, size, size, seed=6)
     moved = []
     for position in ((0, 0), (0, last), (last, last), (last // 2, last // 2), (1, last - 1), (last, 0)):
-        whole = maximise(network, layer.name, [1], "neuron", preset, start, position=position)
+        whole = maximize(network, layer.name, [1], "neuron", preset, start, position=position)
         crop = receptive_field_crop(layer.field, position)
         region = (..., slice(crop.top, crop.bottom), slice(crop.left, crop.right))
-        cut = maximise(network, layer.name, [1], "neuron", preset, start[region], position=crop.position)
+        cut = maximize(network, layer.name, [1], "neuron", preset, start[region], position=crop.position)
         assert (cut.images - whole.images[region]).abs().max() < 1e-10
         torch.testing.assert_close(cut.activation, whole.activation, rtol=1e-10, atol=1e-10)
         assert cut.status == whole.status
@@ -441,7 +447,7 @@ def test_transforms_move_the_image_as_they_say():
 def test_transforms_need_their_draws():
     start = noise(1, 3, 2, 2)
     with pytest.raises(ValueError, match="draws"):
-        maximise(nn.Identity(), "", [0], "channel", PRESETS["robust"], start)
+        maximize(nn.Identity(), "", [0], "channel", PRESETS["robust"], start)
 
 
 # What is refused, and what stays as it was
@@ -461,7 +467,7 @@ def test_transforms_need_their_draws():
 )
 def test_what_cannot_be_asked_is_refused_in_one_line(layer, unit, objective, words):
     with pytest.raises(ReceptiveError, match=words) as error:
-        maximise(small_network(), layer, [unit], objective, PRESETS["ks"], noise(1, 3, 16, 16))
+        maximize(small_network(), layer, [unit], objective, PRESETS["ks"], noise(1, 3, 16, 16))
     assert "\n" not in str(error.value)
 
 
@@ -481,7 +487,7 @@ def test_hooks_weights_gradients_and_mode_are_as_before(preset, fails):
             raise KeyboardInterrupt
 
     try:
-        maximise(network, "5", [0, 1], "channel", PRESETS[preset], noise(2, 3, 16, 16), on_step=stop)
+        maximize(network, "5", [0, 1], "channel", PRESETS[preset], noise(2, 3, 16, 16), on_step=stop)
     except KeyboardInterrupt:
         assert fails
     for module in network.modules():

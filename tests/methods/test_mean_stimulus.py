@@ -7,7 +7,8 @@ from torch import nn
 
 from receptive.errors import ReceptiveError
 from receptive.methods.mean_stimulus import MODES, MeanStimulus, positions
-from receptive.methods.receptive_field import Axis, Field, receptive_fields
+from receptive.methods.receptive_field.fields import Axis, Field
+from receptive.methods.receptive_field.graph import receptive_fields
 
 # Axis y, axis x, image, map
 CASES = {

@@ -7,7 +7,7 @@ from oracles import one_hot_conv
 from torch import nn
 
 from receptive.methods.preferred_stimuli import TopResponses, cut_patches
-from receptive.methods.receptive_field import receptive_fields
+from receptive.methods.receptive_field.graph import receptive_fields
 
 NOBODY = np.iinfo(np.int64).max
 

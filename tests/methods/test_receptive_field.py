@@ -21,7 +21,9 @@ from oracles import (
 from torch import nn
 
 from receptive.errors import ReceptiveError
-from receptive.methods.receptive_field import Axis, Field, _walk, receptive_fields, response_sites
+from receptive.methods.receptive_field.fields import Axis, Field
+from receptive.methods.receptive_field.graph import _walk, receptive_fields
+from receptive.methods.receptive_field.sites import response_sites
 from receptive.networks import build
 from receptive.networks.torchvision_loader import import_torchvision
 

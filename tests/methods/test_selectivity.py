@@ -266,7 +266,8 @@ def test_kernels_and_rectified_responses_agree():
     assert (by_response["colour_axis"] == by_kernel["colour_axis"]).all()
     # half of the amplitude is what a rectifier leaves of a linear unit's first harmonic
     images = gratings(SHOWN, 8, SIDE, 0.5)
-    cycle = over_phases(centre_responses(linear_network(kernels), images.flatten(0, 1), ["1"])["1"].reshape(-1, 8, 6))
+    responses = centre_responses(linear_network(kernels), images.flatten(0, 1), ["1"])["1"]
+    cycle = over_phases(responses.reshape(-1, 8, 6).numpy())
     assert 2 * cycle.first == pytest.approx(kernel_strength(kernels, SHOWN, 0.5), abs=2e-5)
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from receptive.errors import ReceptiveError
-from receptive.methods.receptive_field import receptive_fields
+from receptive.methods.receptive_field.graph import receptive_fields
 from receptive.networks import STUDIED, build, default_image
 from receptive.networks.first_layers import first_batch_norm, second_filters
 

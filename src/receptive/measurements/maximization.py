@@ -11,17 +11,8 @@ from torch import Tensor, nn
 from receptive.datasets.prepared import Prepared
 from receptive.io.artifacts import maximization_group
 from receptive.methods.capture import capture
-from receptive.methods.maximization import (
-    FOURIER_START,
-    PRESETS,
-    STATUSES,
-    Crop,
-    Fourier,
-    Preset,
-    colour_basis,
-    maximise,
-    receptive_field_crop,
-)
+from receptive.methods.maximization import PRESETS, STATUSES, Crop, Preset, maximize, receptive_field_crop
+from receptive.methods.maximization_parametrisation import FOURIER_START, Fourier, colour_basis
 from receptive.methods.unit_statistics import quantile_of
 from receptive.networks import base_name
 from receptive.networks.layers import Layer, select_layers
@@ -120,7 +111,7 @@ class Study:
             # one path of shifts and turns a group: the same for every unit, whatever the batch
             chance = generator(self.seed, "maximize", self.name, group.name, "transforms")
             draws = torch.rand(group.preset.iterations, 4, generator=chance) * 2 - 1
-        result = maximise(
+        result = maximize(
             self.network,
             group.layer.name,
             group.units,

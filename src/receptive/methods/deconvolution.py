@@ -1,29 +1,31 @@
 """Deconvolution: what a layer's representation, or one response in it, comes from in the image.
 
-The response is carried back to the pixels layer by layer (Zeiler & Fergus 2014; Yu et al. 4.2):
+The response is carried back to the pixels layer by layer (Zeiler & Fergus 2014; YU 4.2):
 
-- a convolution by its flipped filters, without bias; a fully connected layer as the convolution it is;
-- a rectification by setting what is negative in the *reconstruction* to zero, whatever was negative on the way
-  up. That is neither the gradient, which zeroes where the input was negative, nor guided
-  backpropagation, which does both;
-- a max pool by its switches; where windows overlap and share a winner their values add, so that it is the
-  adjoint (Zeiler & Fergus fill in one value; their windows' overlap is not mentioned again);
-- an average pool by its adjoint; batch normalisation, in evaluation mode, by its scale alone; dropout not at all.
+- through a convolution by its flipped filters, without bias; through a fully connected layer as through a convolution;
+- through a rectification by setting what is negative in the *reconstruction* to zero, whatever was negative in the
+  forward pass. The gradient instead sets to zero where the input was negative, and guided backpropagation does both;
+- through a max pool by its switches. Where windows overlap and share a winner their values add, as in the adjoint
+  (Zeiler & Fergus fill in one value, and do not say what happens where windows overlap);
+- through an average pool by its adjoint, through batch normalisation, in evaluation mode, by its scale alone, and
+  through dropout unchanged.
 
-The papers have no skip connections. Reading: a sum is carried back into both of its branches, and what
-arrives in a branch point from both is added: the transposed sum.
+The papers have no skip connections. Reading: a sum is carried back into both of its branches, and at a branch point
+what arrives from both is added (the transposed sum).
 
-But for the rectification all of this is the transposed Jacobian, so it is computed as a vector-Jacobian product whose
-rule is changed in the recorded graph of that one forward pass. The network is not touched, and
-rectifications are found wherever they are: as modules, shared modules, functions, in place or not. What is
-neither linear nor a rectification is refused. The graph shows only what autograd sees: a network that
-multiplies by a mask it made without gradient is taken to multiply by a constant.
+All of this but the rectification is the transposed Jacobian. So it is computed as a vector-Jacobian product, whose rule
+is changed in the recorded graph of that one forward pass. The network itself is not changed. Rectifications are found
+as modules, shared modules and functions, in place or not. What is neither linear nor a rectification is refused. The
+graph shows only what autograd sees: a network that multiplies by a mask made without gradient counts as one that
+multiplies by a constant.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import torch
+from jaxtyping import Bool, Float, Float64, Integer, Shaped
 from torch import Tensor, nn
 
 from receptive.errors import ReceptiveError
@@ -47,37 +49,40 @@ Signal = Callable[[str, Tensor], Tensor]
 Node = torch.autograd.graph.Node
 
 
-def whole_representation(layer: str, response: Tensor) -> Tensor:
-    """The start of YU 4.2: all of a layer's response, its negative values set to zero.
+def whole_representation(layer: str, response: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+    """All of a layer's response, with negative values set to zero: what YU 4.2 carry back.
 
-    Behind a rectification there are none. Class scores are rectified too (reading: the papers' maps are all
+    After a rectification no value is negative. Class scores are rectified too (reading: all maps in the papers are
     positive), so evidence against a class is not carried back.
     """
     return response.clamp(min=0)
 
 
 def deconvolve(
-    network: nn.Module, images: Tensor, layers: Sequence[str], signal: Signal = whole_representation
-) -> dict[str, Tensor]:
-    """What each layer's representation of each image comes from: 0 where nothing of it lies, large where much does.
+    network: nn.Module,
+    images: Float[Tensor, "image channel y x"],
+    layers: Sequence[str],
+    signal: Signal = whole_representation,
+) -> dict[str, Float[Tensor, "image channel y x"]]:
+    """What in each image a layer's representation comes from: 0 at pixels that it does not come from.
 
-    Yu et al. 4.2, figures 4 and 5. One forward pass serves all layers, and no image knows of another. The
-    network runs in evaluation mode and no deeper than needed; afterwards its mode is as before.
+    YU 4.2, figures 4 and 5. One forward pass serves all layers, and images do not act on each other. The network is in
+    evaluation mode and runs no deeper than needed; afterwards its mode is as before.
 
     Args:
-        network: any module from images to anything.
-        images: normalised, image x channel x y x x.
+        network: any module that takes images.
+        images: normalised.
         layers: modules whose output is the response; each must be called once in a pass.
-        signal: what is carried back, from the layer's name and its response; the response's shape. The default is
-            the whole rectified representation.
+        signal: makes what is carried back of the layer's name and its response, in the response's shape. The default
+            is the whole rectified representation.
 
     Returns:
-        Layer to reconstruction, shaped as the images. Signed, in normalised space, of arbitrary scale: the
-        filters' sizes multiply on the way down.
+        The reconstruction by layer: signed, in normalised space. Its scale is arbitrary, because the sizes of the
+        filters multiply on the way back.
 
     Raises:
-        ReceptiveError: no such layer, or a layer that is called more often than once; or between the image and the
-            layer lies something without a rule. The line names the module.
+        ReceptiveError: there is no such layer, a layer is called more than once, or an operation between the image and
+            the layer has no rule. The line names the module.
     """
     layers = list(dict.fromkeys(layers))
     _check_called_once(network, images[:1], layers)
@@ -96,31 +101,36 @@ def deconvolve(
 
 
 def deconvolve_units(
-    network: nn.Module, images: Tensor, layer: str, units: Tensor, y: Tensor | int = 0, x: Tensor | int = 0
-) -> tuple[Tensor, Tensor]:
-    """What one response of each image comes from: everything outside its receptive field is exactly 0.
+    network: nn.Module,
+    images: Float[Tensor, "image channel y x"],
+    layer: str,
+    units: Integer[Tensor, "image"],
+    y: Integer[Tensor, "image"] | int = 0,
+    x: Integer[Tensor, "image"] | int = 0,
+) -> tuple[Float[Tensor, "image channel y x"], Float[Tensor, "image"]]:
+    """What in each image one response comes from: exactly 0 at every pixel outside its receptive field.
 
-    Zeiler & Fergus 2014, section 2.1: all other responses of the layer are set to zero before it is carried
-    back. Yu et al. figure 7 show it for the best responses of each unit.
+    Zeiler & Fergus 2014, section 2.1: all other responses of the layer are set to zero before the response is carried
+    back. YU figure 7 show it for the greatest responses of each unit.
 
     Args:
-        images: normalised, row x channel x y x x; a row an image and the response chosen in it.
-        layer: a module whose output is row x unit x y x x or row x unit.
-        units: the unit of each row, int64.
-        y, x: the position of each row, int64; not used where the layer has no map.
+        images: normalised; one for each response.
+        layer: a module whose output is (image, unit, y, x) or (image, unit).
+        units: the unit of each response.
+        y, x: its row and column in the map; not used for a layer without a map.
 
     Returns:
-        (reconstructions, responses): shaped as the images, signed, in normalised space; and the response that
-        was carried back, (row,), 0 where it was negative.
+        (reconstructions, responses): signed, in normalised space; and the responses that were carried back, 0 where
+        they were negative.
 
     Raises:
         ReceptiveError: as ``deconvolve``.
     """
     chosen = torch.zeros(len(images), dtype=images.dtype, device=images.device)
 
-    def one_response(layer: str, response: Tensor) -> Tensor:
+    def one_response(layer: str, response: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
         rows = torch.arange(len(response), device=response.device)
-        at = (rows, units, y, x) if response.dim() == 4 else (rows, units)
+        at: tuple[Any, ...] = (rows, units, y, x) if response.dim() == 4 else (rows, units)
         chosen.copy_(response[at].clamp(min=0))
         alone = torch.zeros_like(response)
         alone[at] = chosen
@@ -129,31 +139,35 @@ def deconvolve_units(
     return deconvolve(network, images, [layer], one_response)[layer], chosen
 
 
-def energy_outside(reconstructions: Tensor, subject: Tensor) -> Tensor:
+def energy_outside(
+    reconstructions: Float[Tensor, "image channel y x"], subject: Bool[Tensor, "image y x"]
+) -> Float64[Tensor, "image"]:
     """Share of a reconstruction's energy outside the subject: 0, only the subject was kept; 1, only the rest.
 
-    A representation blind to what is the subject has the share of the image's area outside it, more or less: the
-    image's own energy is the reference (YU 4.2 and 5 say in words that unrelated information is removed).
+    YU 4.2 and 5 say in words that unrelated information is removed. The reference is the share of the image's own
+    energy: a representation that does not tell the subject from the rest has about as much.
 
     Args:
-        reconstructions: image x channel x y x x; energy is the sum of squares.
-        subject: bool, image x y x x, True on the subject.
+        reconstructions: energy is the sum of squares.
+        subject: True on the subject.
 
     Returns:
-        (image,), float64; NaN where the reconstruction is 0 everywhere.
+        Of each image the share; NaN where the reconstruction is 0 everywhere.
     """
     energy = reconstructions.double().square().sum(1)
     return (energy * ~subject).sum((1, 2)) / energy.sum((1, 2))
 
 
 @contextmanager
-def _recorded(network: nn.Module, images: Tensor, layers: list[str]) -> Iterator[tuple[Tensor, dict, dict]]:
-    """One forward pass with its graph: the images in it, the layers' responses, and each module's last node."""
+def _recorded(
+    network: nn.Module, images: Float[Tensor, "image channel y x"], layers: list[str]
+) -> Iterator[tuple[Tensor, dict[str, Any], dict[Node, str]]]:
+    """One forward pass with its graph: the images in it, the layers' responses, and the module of each last node."""
     with torch.inference_mode(False), torch.enable_grad(), _evaluating(network):
         leaf = images.detach().clone().requires_grad_()
         names = [name for name, _ in network.named_modules() if name]
 
-        # the copy is what a later in-place operation cannot change
+        # a copy, which a later in-place operation cannot change
         def read(_: str, output: object) -> object:
             return output.clone() if isinstance(output, Tensor) else output
 
@@ -169,7 +183,7 @@ def _recorded(network: nn.Module, images: Tensor, layers: list[str]) -> Iterator
 
 @contextmanager
 def _evaluating(network: nn.Module) -> Iterator[None]:
-    """Evaluation mode within the block; each module's own mode as before after it."""
+    """Within the block the network is in evaluation mode; afterwards each module is in its own mode again."""
     before = [(module, module.training) for module in network.modules()]
     network.eval()
     try:
@@ -180,7 +194,7 @@ def _evaluating(network: nn.Module) -> Iterator[None]:
 
 
 @torch.no_grad()
-def _check_called_once(network: nn.Module, image: Tensor, layers: list[str]) -> None:
+def _check_called_once(network: nn.Module, image: Float[Tensor, "1 channel y x"], layers: list[str]) -> None:
     calls = dict.fromkeys(layers, 0)
 
     def count(layer: str, _: object) -> None:
@@ -196,8 +210,14 @@ def _check_called_once(network: nn.Module, image: Tensor, layers: list[str]) -> 
             )
 
 
-def _change_rules(layer: str, response: Tensor, leaf: Tensor, modules: dict[Node, str], prepared: set[Node]) -> None:
-    """Puts the rectification's rule into the graph between image and response, or refuses what has no rule.
+def _change_rules(
+    layer: str,
+    response: Shaped[Tensor, "..."],
+    leaf: Float[Tensor, "image channel y x"],
+    modules: dict[Node, str],
+    prepared: set[Node],
+) -> None:
+    """Gives the rectifications between image and response their rule; refuses operations that have none.
 
     Args:
         prepared: nodes that have their rule already; this adds to it. The rules end with the graph.
@@ -226,12 +246,13 @@ def _change_rules(layer: str, response: Tensor, leaf: Tensor, modules: dict[Node
 
 
 def _rectify(going_down: tuple[Tensor | None, ...], arrived: tuple[Tensor | None, ...]) -> tuple[Tensor | None, ...]:
-    """The rule: the positive part of what arrives, whatever the gradient would be."""
-    return (arrived[0].clamp(min=0),)
+    """The rule of a rectification: the positive part of what arrives, whatever the gradient would be."""
+    (reconstruction,) = arrived
+    return (None if reconstruction is None else reconstruction.clamp(min=0),)
 
 
-def _ancestors_that_see(leaf: Tensor, last: Node | None) -> dict[Node, None]:
-    """Nodes from the last one down to the image, the sources of each before it; weights alone are not among them."""
+def _ancestors_that_see(leaf: Float[Tensor, "image channel y x"], last: Node | None) -> dict[Node, None]:
+    """The nodes between the image and the last one that depend on the image, each after its sources."""
     sees: dict[Node, bool] = {}
     stack = [last] if last is not None else []
     while stack:
@@ -247,12 +268,13 @@ def _ancestors_that_see(leaf: Tensor, last: Node | None) -> dict[Node, None]:
 
 
 def _place(node: Node, modules: dict[Node, str]) -> str:
-    """Which module a node belongs to, as far as that can be known."""
+    """Names the module that a node belongs to, or the function and the module after it."""
     if node in modules:
         return f"module {modules[node]}"
     operation = node.name().partition("Backward")[0]
     for last, module in reversed(modules.items()):
-        stack, reached = [last], set()
+        stack: list[Node | None] = [last]
+        reached: set[Node] = set()
         while stack:
             at = stack.pop()
             if at is node:

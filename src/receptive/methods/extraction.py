@@ -1,9 +1,11 @@
-"""One pass over a set of images that gathers, for every layer at once, statistics and top responses."""
+"""One pass over a set of images that gathers the statistics and greatest responses of every layer at once."""
 
 from collections.abc import Iterable
 from dataclasses import fields
+from typing import Any
 
 import torch
+from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from receptive.methods.capture import capture, outputs_of
@@ -18,15 +20,15 @@ _TOP = ("value", "image", "position")
 class Extraction:
     """The running state of a pass: for each layer a ``UnitStatistics``, a ``TopResponses`` and ``ZeroFractions``.
 
-    Everything is reduced while the network runs, layer by layer, so memory holds one layer's map at a
-    time and does not grow with the number of images, but for two whole numbers an image and layer.
+    Each response is reduced while the network runs, layer by layer. So memory holds one layer's map at a time, and
+    grows with the number of images only by two whole numbers per image and layer.
 
     Args:
         network: in evaluation mode, on the device where it is to run.
-        layers: name to number of units.
-        top, hits_per_image: as for ``TopResponses``.
-        compiled: run the network through ``torch.compile``, where it can be traced; memory then holds the maps of all
-            layers of one batch.
+        layers: of each layer's name the number of its units.
+        top, hits_per_image: of ``TopResponses``.
+        compiled: whether the network runs through ``torch.compile``, if it can be traced. Memory then holds the maps of
+            all layers of one batch.
     """
 
     def __init__(
@@ -45,12 +47,12 @@ class Extraction:
         """Takes all ``batches`` in.
 
         Args:
-            batches: pairs of the images' numbers (int64) and the normalised images (image x channel x y x x).
+            batches: pairs of the images' numbers (int64) and the normalised images (image, channel, y, x).
         """
-        numbers = None
+        numbers = torch.zeros(0, dtype=torch.int64)
 
-        def read(layer: str, response: Tensor) -> None:
-            # image x unit x position; a layer without a map has one position
+        def read(layer: str, response: Float[Tensor, "image unit ..."]) -> None:
+            # image, unit, position; a layer without a map has one position
             flat = response.float().contiguous().flatten(2) if response.dim() > 2 else response.float()[..., None]
             largest = flat.amax(2)
             self.statistics[layer].add(flat, largest)
@@ -69,7 +71,7 @@ class Extraction:
                 numbers = batch.to(images.device)
                 self.network(images.contiguous(memory_format=torch.channels_last))
 
-    def state(self) -> dict[str, Tensor]:
+    def state(self) -> dict[str, Shaped[Tensor, "..."]]:
         """Everything that the passes so far have gathered, as tensors by name; empty before the first image."""
         if not any(statistics.images for statistics in self.statistics.values()):
             return {}
@@ -80,17 +82,17 @@ class Extraction:
             for name in names
         } | counts_state(self.zeros)
 
-    def merge_state(self, state: dict[str, Tensor]) -> None:
-        """Takes in the ``state`` of another pass over other images, which another process may have made."""
+    def merge_state(self, state: dict[str, Shaped[Tensor, "..."]]) -> None:
+        """Takes in the ``state`` of another pass over other images, for instance of another process."""
         for layer, own in self.top.items():
             device = own.value.device
             other = TopResponses(own.units, own.top, own.hits_per_image, device)
             for name in _TOP:
                 setattr(other, name, state[f"{layer}/{name}"].to(device))
             own.merge(other)
-            values = {name: state[f"{layer}/{name}"] for name in _STATISTICS}
-            counts = {name: int(values.pop(name)) for name in ("images", "positions")}
-            gathered = UnitStatistics(**counts, **{name: value.to(device) for name, value in values.items()})
+            values: dict[str, Any] = {name: state[f"{layer}/{name}"].to(device) for name in _STATISTICS}
+            values |= {name: int(values[name]) for name in ("images", "positions")}
+            gathered = UnitStatistics(**values)
             self.statistics[layer].merge(gathered)
         merge_counts(self.zeros, state)
 

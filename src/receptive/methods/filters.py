@@ -1,21 +1,24 @@
 """Filters of the second layer as pictures in pixels (KS 3.2, equation 3, figure 3). Needs no torch."""
 
 import numpy as np
+from jaxtyping import Float, Float64, Int64
 
 from receptive.errors import ReceptiveError
 
 
-def strongest_taps(second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def strongest_taps(
+    second: Float[np.ndarray, "second first kernel_y kernel_x"],
+) -> tuple[Float[np.ndarray, "second first"], Int64[np.ndarray, "second first 2"]]:
     """For every pair of units the weight that is greatest in size, and where in the kernel it is.
 
-    W2[p, k, i*, j*] with (i*, j*) = argmax |W2[p, k]| (KS equation 3); of equal ones the first in reading order.
-    Zero where unit p does not listen to unit k at all.
+    W2[p, k, i*, j*] with (i*, j*) = argmax |W2[p, k]| (KS equation 3); of equal ones the first in reading order. It is
+    zero where all weights from unit k to unit p are zero.
 
     Args:
-        second: weights of the second layer, p x k x y x x.
+        second: weights of the second layer, W2.
 
     Returns:
-        (weights, places): p x k, and p x k x (i*, j*).
+        (weights, places): the places are rows and columns of the kernel, (i*, j*).
     """
     flat = second.reshape(*second.shape[:2], -1)
     place = np.abs(flat).argmax(2)
@@ -23,19 +26,19 @@ def strongest_taps(second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return weights, np.stack(np.unravel_index(place, second.shape[2:]), -1)
 
 
-def virtual_filters(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+def virtual_filters(
+    first: Float[np.ndarray, "first channel kernel_y kernel_x"], second: Float[np.ndarray, "second inputs *taps"]
+) -> Float64[np.ndarray, "second channel kernel_y kernel_x"]:
     """The second layer's units as filters of the first layer's size; zero where the first filters cancel.
 
-    W~2[p, q, i, j] = sum over k of W2[p, k, i*, j*] W1[k, q, i, j] (KS equation 3). Every kernel of the second layer
-    is reduced to its greatest tap, and all are laid on one place: strides, pools and rectifications between
-    the layers do not enter, which is the paper's approximation. For a 1x1 second layer nothing is reduced, and
-    this is the composed kernel of the two convolutions.
+    W~2[p, q, i, j] = sum over k of W2[p, k, i*, j*] W1[k, q, i, j] (KS equation 3). Every kernel of the second layer is
+    reduced to its greatest tap, and all are laid on one place. Strides, pools and rectifications between the layers are
+    left out, which is the paper's approximation. A second layer of 1x1 kernels loses nothing: this is then the composed
+    kernel of the two convolutions.
 
     Args:
-        first: W1, k x q x y x x (unit, input channel, kernel); second: W2, p x k x any kernel.
-
-    Returns:
-        p x q x y x x, float64.
+        first: weights of the first layer, W1.
+        second: weights of the second layer, W2; its inputs are the first layer's units.
 
     Raises:
         ReceptiveError: the second layer does not see the first one's units.
@@ -45,14 +48,14 @@ def virtual_filters(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return np.tensordot(weights.astype(np.float64), first.astype(np.float64), 1)
 
 
-def participation(weights: np.ndarray) -> float:
-    """How many first filters a unit of the second layer mixes: from 1, a single one, to all of them, equally.
+def participation(weights: Float[np.ndarray, "second first"]) -> float:
+    """How many first filters a unit of the second layer mixes: 1 for a single one, all of them if equally strong.
 
-    The mean over units of (sum of |w|)^2 / sum of w^2, the participation ratio; units without weights do not count,
-    and NaN where there is no other.
+    The mean over units of the participation ratio, (sum of |w|)^2 / sum of w^2. Units without weights do not count;
+    NaN where no unit has weights.
 
     Args:
-        weights: p x k, of ``strongest_taps``.
+        weights: of ``strongest_taps``.
     """
     size = np.abs(weights.astype(np.float64))
     size = size[size.any(1)]
@@ -60,24 +63,26 @@ def participation(weights: np.ndarray) -> float:
 
 
 def composed_kernels(
-    first: np.ndarray, second: np.ndarray, stride: tuple[int, int] = (1, 1), dilation: tuple[int, int] = (1, 1)
-) -> np.ndarray:
+    first: Float[np.ndarray, "first channel kernel_y kernel_x"],
+    second: Float[np.ndarray, "second inputs *taps"],
+    stride: tuple[int, int] = (1, 1),
+    dilation: tuple[int, int] = (1, 1),
+) -> Float64[np.ndarray, "second channel composed_y composed_x"]:
     """The kernel of the two convolutions run one after the other, with nothing between; zero where they cancel.
 
-    A tap (i', j') of the second kernel looks at first filters that lie ``i' * dilation * stride`` px further down, so
+    A tap (i', j') of the second kernel sees first filters that lie ``i' * dilation * stride`` px further down, so
 
         C[p, q, i' d s + i, j' d s + j] += sum over k of W2[p, k, i', j'] W1[k, q, i, j]
 
-    with a side of r1 + (r2 - 1) * d * s. Its own stride, as a convolution, is the product of the strides. Not in the
-    papers: it shows what equation 3 leaves out. Exact inside the image; at its border a convolution that pads
-    between the layers sees zeros that the composed one cannot know of.
+    with a side of r1 + (r2 - 1) * d * s. Its stride, as a convolution, is the product of the two strides. It is not in
+    the papers, and shows what equation 3 leaves out. It is exact inside the image. At the border, a second convolution
+    that pads sees zeros that the composed one does not have.
 
     Args:
-        first: k x q x y x x; second: p x k x y x x.
-        stride: of the first convolution (down, across); dilation: of the second. The first is not dilated.
-
-    Returns:
-        p x q x y x x, float64.
+        first: weights of the first layer, W1, which is not dilated.
+        second: weights of the second layer, W2; its inputs are the first layer's units.
+        stride: of the first convolution (down, across).
+        dilation: of the second convolution (down, across).
 
     Raises:
         ReceptiveError: the second layer does not see the first one's units.
@@ -93,8 +98,12 @@ def composed_kernels(
     return composed
 
 
-def check_pair(first: np.ndarray, second: np.ndarray) -> None:
-    """Raises ReceptiveError unless ``second`` can be run on the units of ``first``, all of them."""
+def check_pair(first: Float[np.ndarray, "..."], second: Float[np.ndarray, "..."]) -> None:
+    """Refuses weights of two layers of which the second does not take all units of the first.
+
+    Raises:
+        ReceptiveError: as said.
+    """
     if second.ndim != 4 or first.ndim != 4 or second.shape[1] != first.shape[0]:
         raise ReceptiveError(
             f"kernels of shapes {first.shape} and {second.shape} do not follow each other: the second must have "
@@ -102,12 +111,12 @@ def check_pair(first: np.ndarray, second: np.ndarray) -> None:
         )
 
 
-def batch_norm_scale(weight: np.ndarray, running_variance: np.ndarray, epsilon: float = 1e-5) -> np.ndarray:
-    """What a batch norm multiplies each unit with: weight / sqrt(variance + epsilon); 0 silences the unit.
+def batch_norm_scale(
+    weight: Float[np.ndarray, "unit"], running_variance: Float[np.ndarray, "unit"], epsilon: float = 1e-5
+) -> Float64[np.ndarray, "unit"]:
+    """The factor by which a batch norm multiplies each unit: weight / sqrt(variance + epsilon); 0 silences the unit.
 
-    To fold it into the layer before, multiply W1[k] with it; its shift is a bias and changes no filter.
-
-    Args:
-        weight, running_variance: (unit,).
+    To fold the batch norm into the layer before it, multiply W1[k] by the factor. Its shift is a bias and changes no
+    filter.
     """
     return weight.astype(np.float64) / np.sqrt(running_variance.astype(np.float64) + epsilon)

@@ -1,13 +1,14 @@
 """Preferred stimuli: the images and positions that excite a unit most (KS 3.3, figures 4 and 6; YU figure 7).
 
-All positions of all images are ranked by (-response, image, position), so ties have one answer, and the
-result is the same for any batch size, order of images, number of shards, or restart.
+All positions of all images are ranked by (-response, image, position). So ties have one answer, and the result is the
+same for any batch size, order of images, number of processes, and after a restart.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from jaxtyping import Float, Int64, Integer, Shaped
 from torch import Tensor
 
 _NOBODY = torch.iinfo(torch.int64).max
@@ -18,14 +19,16 @@ class TopResponses:
     """The greatest responses of every unit of one layer, kept while images stream past.
 
     Args:
-        units, top: number of units and of responses to keep for each.
-        hits_per_image: most hits that one image may have among a unit's; 0 is no limit. The papers do not say; with
-            more than 1 the best hits are shifted near-copies of one another.
-        device: where the responses lie.
+        units: how many the layer has.
+        top: how many responses of each unit are kept.
+        hits_per_image: most responses of one image among those of a unit; 0 for no limit. The papers give no number.
+            With more than 1 the best ones come from neighbouring positions, and look nearly alike.
+        device: where the responses are.
 
     Attributes:
-        value, image, position: unit x top, best first. Where fewer were seen, ``value`` is -inf and ``image``
-            the greatest int64.
+        value: the responses, greatest first; -inf where fewer were seen.
+        image: the numbers of their images; the greatest int64 where fewer were seen.
+        position: their places in the map, row by row.
     """
 
     units: int
@@ -33,21 +36,25 @@ class TopResponses:
     hits_per_image: int = 1
     device: torch.device | str = "cpu"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         shape = (self.units, self.top)
-        self.value = torch.full(shape, -torch.inf, device=self.device)
-        self.image = torch.full(shape, _NOBODY, device=self.device)
-        self.position = torch.zeros(shape, dtype=torch.int64, device=self.device)
+        self.value: Float[Tensor, "unit rank"] = torch.full(shape, -torch.inf, device=self.device)
+        self.image: Int64[Tensor, "unit rank"] = torch.full(shape, _NOBODY, device=self.device)
+        self.position: Int64[Tensor, "unit rank"] = torch.zeros(shape, dtype=torch.int64, device=self.device)
 
-    def add(self, responses: Tensor, largest: Tensor, images: Tensor) -> None:
+    def add(
+        self,
+        responses: Float[Tensor, "image unit position"],
+        largest: Float[Tensor, "image unit"],
+        images: Int64[Tensor, "image"],
+    ) -> None:
         """Takes one batch in.
 
-        Only the maps whose greatest response can enter the list are looked at again.
+        Of the maps only those are looked at again whose greatest response can enter the list.
 
         Args:
-            responses: image x unit x position.
-            largest: image x unit, the greatest over the positions.
-            images: the images' numbers, int64; no image may come twice.
+            largest: the greatest response of each map.
+            images: the images' numbers; no image may come twice.
         """
         worst, worst_image = self.value[:, -1], self.image[:, -1]
         enters = (largest > worst) | ((largest == worst) & (images[:, None] < worst_image))
@@ -58,7 +65,7 @@ class TopResponses:
         hits = self._hits(maps.shape[1])
         if hits == 1:
             value = largest[row, unit][:, None]
-            # the first of equal positions: argmax promises no order among ties
+            # the first of equal positions; argmax may return any of them
             places = torch.arange(maps.shape[1], device=maps.device)
             position = torch.where(maps == value, places, maps.shape[1]).amin(1, keepdim=True)
         else:
@@ -80,14 +87,20 @@ class TopResponses:
         limit = min(positions, self.top)
         return min(limit, self.hits_per_image) if self.hits_per_image else limit
 
-    def _insert(self, unit: Tensor, value: Tensor, image: Tensor, position: Tensor) -> None:
+    def _insert(
+        self,
+        unit: Int64[Tensor, "hit"],
+        value: Float[Tensor, "hit"],
+        image: Int64[Tensor, "hit"],
+        position: Int64[Tensor, "hit"],
+    ) -> None:
         touched = torch.unique(unit)
         old = self.top
         unit = torch.cat([touched.repeat_interleave(old), unit])
         value = torch.cat([self.value[touched].flatten(), value])
         image = torch.cat([self.image[touched].flatten(), image])
         position = torch.cat([self.position[touched].flatten(), position])
-        # stable sorts from the last key to the first give the lexicographic order
+        # stable sorts by the last key first give the lexicographic order
         order = torch.arange(len(unit), device=unit.device)
         for key, descending in ((position, False), (image, False), (value, True), (unit, False)):
             order = order[key[order].sort(stable=True, descending=descending).indices]
@@ -100,16 +113,18 @@ class TopResponses:
         self.position[unit, rank] = position[keep]
 
 
-def cut_patches(images: np.ndarray, boxes: np.ndarray, side: tuple[int, int], outside: int = 128) -> np.ndarray:
-    """Receptive-field patches on canvases of the full size; what lies outside the image is ``outside``.
+def cut_patches(
+    images: Shaped[np.ndarray, "patch y x channel"],
+    boxes: Integer[np.ndarray, "patch 4"],
+    side: tuple[int, int],
+    outside: int = 128,
+) -> Shaped[np.ndarray, "patch side_y side_x channel"]:
+    """The image patches in boxes of one size, of the images' type; what lies outside the image is ``outside``.
 
     Args:
-        images: patch x y x x x channel: the image of each patch; bytes, or any numbers shaped like an image.
-        boxes: patch x (top, left, bottom, right), half-open, in px; may leave the image.
+        images: the image of each patch: bytes, or any numbers in the shape of an image.
+        boxes: top, left, bottom and right of each patch, half-open, in px; they may leave the image.
         side: height and width of the boxes.
-
-    Returns:
-        patch x side y x side x x channel, of the images' type.
     """
     height, width = images.shape[1:3]
     patches = np.full((len(images), *side, images.shape[3]), outside, images.dtype)

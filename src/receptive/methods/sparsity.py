@@ -4,15 +4,16 @@ import pandas as pd
 
 
 def layer_sparsity(units: pd.DataFrame) -> pd.DataFrame:
-    """The proportion of responses of each layer that are exactly zero, over all units, images and positions.
+    """The share of each layer's responses that are exactly zero, over all units, images and positions.
 
-    All units of a layer have as many responses, so this is the mean of the units' proportions.
+    All units of a layer have equally many responses, so it is the mean of the units' shares.
 
     Args:
-        units: one row a (layer, unit): ``network, layer, alias, depth, kind, zero_fraction``, in the layers' order.
+        units: one row per unit of each layer, in the layers' order: ``network, layer, alias, depth, kind,
+            zero_fraction``.
 
     Returns:
-        One row a layer, in the same order: ``network, layer, alias, depth, kind, zero_fraction``.
+        One row per layer, in the same order: ``network, layer, alias, depth, kind, zero_fraction``.
     """
     keys = ["network", "layer", "alias", "depth", "kind"]
-    return units.groupby(keys, sort=False, dropna=False, as_index=False)["zero_fraction"].mean()
+    return units.groupby(keys, sort=False, dropna=False, as_index=False).agg({"zero_fraction": "mean"})

@@ -1,18 +1,19 @@
-"""What every unit of every layer does over a whole set of images, gathered in one pass.
+"""Mean, greatest response, share of zeros and histogram of every unit over a set of images, gathered in one pass.
 
-All sums are counts, or float64 with what its rounding left out kept beside it, so the result does not depend on
-the order of the batches or on which process saw them (nor on the batch size, but for the network's own rounding).
-Memory does not grow with the number of images.
+All sums are counts, or float64 numbers beside which the part lost to rounding is kept. So the result does not depend on
+the order of the batches or on which process saw them. The batch size changes it only through the network's own
+rounding. Memory does not grow with the number of images.
 """
 
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
+from jaxtyping import Float, Float32, Float64, Int64, Integer, Shaped
 from torch import Tensor
 
-# Histogram bins are read off the float's own bits: 2 bits of the fraction make 4 bins an octave, from
-# 2^-12 to 2^12, mirrored for negative values, with what lies nearer to zero in the middle bins.
+# Bins are read from the bits of the float32: 2 bits of the fraction make 4 bins per octave, from 2^-12 to 2^12.
+# Negative values are mirrored. What lies nearer to zero is in the bins in the middle.
 _FRACTION_BITS = 2
 _LOWEST, _HIGHEST = -12, 12
 _SHIFT = 23 - _FRACTION_BITS
@@ -20,12 +21,12 @@ _OFFSET = (127 + _LOWEST) << _FRACTION_BITS
 _HALF = (_HIGHEST - _LOWEST) << _FRACTION_BITS
 
 
-def histogram_edges() -> np.ndarray:
+def histogram_edges() -> Float64[np.ndarray, "edge"]:
     """The edges of the histogram's bins, rising, from -inf to inf; bin b holds edges[b] <= r < edges[b + 1].
 
-    Four bins an octave between 2^-12 and 2^12 in size, as many for negative responses (mirrored: they
-    hold edges[b] < r <= edges[b + 1]), and three around zero: small negative, exactly zero, small positive.
-    The exact zeros lie between two edges of 0.
+    There are four bins per octave between 2^-12 and 2^12. As many mirrored ones are for negative responses; they hold
+    edges[b] < r <= edges[b + 1]. Three lie around zero: small negative, exactly zero (between two edges of 0), and
+    small positive.
     """
     steps = np.arange(_HALF)
     sizes = 2.0 ** (_LOWEST + steps // 4) * (1 + (steps % 4) / 4)
@@ -37,31 +38,35 @@ def bins() -> int:
     return 2 * _HALF + 3
 
 
-def bin_numbers(responses: Tensor) -> Tensor:
-    """The bin of every response (float32, any shape), int64."""
+def bin_numbers(responses: Float[Tensor, "*shape"]) -> Integer[Tensor, "*shape"]:
+    """The number of the bin of every response, which is read as float32."""
     bits = responses.float().contiguous().view(torch.int32)
-    size = (bits & 0x7FFFFFFF) >> _SHIFT  # sign dropped; rises with the size of the response
-    step = (size - _OFFSET + 1).clamp(0, _HALF)  # 0: nearer to zero than the smallest edge
+    size = (bits & 0x7FFFFFFF) >> _SHIFT  # without the sign; rises with the size of the response
+    step = (size - _OFFSET + 1).clamp(0, _HALF)  # 0 is nearer to zero than the smallest edge
     middle = _HALF + 1
-    # distance from the exact-zero bin: 0 for zeros, 1 for tiny ones, then the steps
+    # distance from the bin of exact zeros: 0 for zeros, 1 for what is nearer than the smallest edge, then the steps
     distance = torch.where(responses == 0, 0, step + 1)
     return middle + torch.where(bits < 0, -distance, distance)
 
 
-def quantile_of(value: np.ndarray, counts: np.ndarray, edges: np.ndarray, greatest: np.ndarray) -> np.ndarray:
-    """Share of a unit's natural responses that are smaller than a value: 0 none, 1 all.
+def quantile_of(
+    value: Shaped[np.ndarray, "unit"],
+    counts: Shaped[np.ndarray, "unit bin"],
+    edges: Float[np.ndarray, "edge"],
+    greatest: Shaped[np.ndarray, "unit"],
+) -> Float64[np.ndarray, "unit"]:
+    """The share of a unit's natural responses that are smaller than a value: 0 none, 1 all.
 
-    Exact at the bins' edges; inside a bin the responses count as spread evenly (as half below in the two bins
-    without end, and as none below zero in the bin of exact zeros).
+    It is exact at the edges of the bins. Inside a bin the responses count as spread evenly; in the two bins without end
+    half of them count as smaller, and in the bin of exact zeros none.
 
     Args:
-        value: unit; NaN gives NaN.
-        counts: unit x bin, of ``UnitStatistics.histogram``; edges: of ``histogram_edges``.
-        greatest: unit, the greatest natural response; a greater value has quantile 1.
+        value: of each unit; NaN gives NaN.
+        counts: responses per bin (``UnitStatistics.histogram``); edges: of ``histogram_edges``.
+        greatest: the greatest natural response of each unit; a greater value has quantile 1.
     """
     value, counts = np.asarray(value, np.float32), np.asarray(counts, np.float64)
-    known = np.isfinite(value)
-    own = bin_numbers(torch.from_numpy(np.where(known, value, 0).astype(np.float32))).numpy()
+    own = bin_numbers(torch.from_numpy(np.where(np.isfinite(value), value, 0).astype(np.float32))).numpy()
     low, high = edges[own], edges[own + 1]
     with np.errstate(invalid="ignore"):
         inside = np.where(low == high, 0.0, np.where(np.isinf(low) | np.isinf(high), 0.5, (value - low) / (high - low)))
@@ -72,35 +77,43 @@ def quantile_of(value: np.ndarray, counts: np.ndarray, edges: np.ndarray, greate
     return np.where(np.isnan(value), np.nan, np.where(value == np.inf, 1.0, np.where(value == -np.inf, 0.0, share)))
 
 
+def _empty(dtype: torch.dtype) -> Shaped[Tensor, "unit"]:
+    return torch.zeros(0, dtype=dtype)
+
+
 @dataclass
 class UnitStatistics:
     """Running statistics of the units of one layer.
 
+    The tensors are empty before the first image.
+
     Attributes:
-        images, positions: number of images seen, and of positions of the map (1 where the layer has none).
-        total, rest, zeros, positive_images, maximum, histogram: per unit: sum of the responses, what rounding took
-            from it (the sum is ``total + rest``), number of responses that are exactly zero, number of images with a
-            positive response anywhere, greatest response, and counts by bin (unit x bin).
+        images: how many were seen.
+        positions: of the map; 1 for a layer without one.
+        total, rest: the sum of a unit's responses is ``total + rest``; ``rest`` is what rounding took from ``total``.
+        zeros: how many responses were exactly zero.
+        positive_images: how many images had a positive response at any position.
+        maximum: the greatest response.
+        histogram: responses per bin (``histogram_edges``).
     """
 
     images: int = 0
     positions: int = 0
-    total: Tensor | None = field(default=None, repr=False)
-    rest: Tensor | None = field(default=None, repr=False)
-    zeros: Tensor | None = field(default=None, repr=False)
-    positive_images: Tensor | None = field(default=None, repr=False)
-    maximum: Tensor | None = field(default=None, repr=False)
-    histogram: Tensor | None = field(default=None, repr=False)
+    total: Float64[Tensor, "unit"] = field(default_factory=lambda: _empty(torch.float64), repr=False)
+    rest: Float64[Tensor, "unit"] = field(default_factory=lambda: _empty(torch.float64), repr=False)
+    zeros: Int64[Tensor, "unit"] = field(default_factory=lambda: _empty(torch.int64), repr=False)
+    positive_images: Int64[Tensor, "unit"] = field(default_factory=lambda: _empty(torch.int64), repr=False)
+    maximum: Float[Tensor, "unit"] = field(default_factory=lambda: _empty(torch.float32), repr=False)
+    histogram: Int64[Tensor, "unit bin"] = field(default_factory=lambda: _empty(torch.int64)[:, None], repr=False)
 
-    def add(self, responses: Tensor, largest: Tensor) -> None:
+    def add(self, responses: Float32[Tensor, "image unit position"], largest: Float32[Tensor, "image unit"]) -> None:
         """Takes one batch in.
 
         Args:
-            responses: image x unit x position, float32.
-            largest: image x unit, the greatest over the positions.
+            largest: the greatest response of each map.
         """
         images, units, positions = responses.shape
-        if self.total is None:
+        if not self.images:
             device = responses.device
             self.positions = positions
             self.total = torch.zeros(units, dtype=torch.float64, device=device)
@@ -121,9 +134,9 @@ class UnitStatistics:
 
     def merge(self, other: "UnitStatistics") -> None:
         """Takes in what another pass over other images has gathered."""
-        if other.total is None:
+        if not other.images:
             return
-        if self.total is None:
+        if not self.images:
             self.__dict__.update({k: v.clone() if isinstance(v, Tensor) else v for k, v in other.__dict__.items()})
             return
         self.images += other.images
@@ -133,15 +146,18 @@ class UnitStatistics:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.maximum = torch.maximum(self.maximum, other.maximum)
 
-    def _plus(self, numbers: Tensor) -> None:
-        """Adds to ``total``, and to ``rest`` what the sum's rounding loses (Knuth's two-sum, exact)."""
+    def _plus(self, numbers: Float64[Tensor, "unit"]) -> None:
+        """Adds to ``total``, and adds to ``rest`` what rounding loses (Knuth's two-sum, which is exact)."""
         total = self.total + numbers
         taken = total - self.total
         self.rest = self.rest + ((self.total - (total - taken)) + (numbers - taken))
         self.total = total
 
     def columns(self) -> dict[str, np.ndarray]:
-        """``images, positions, mean, max, zero_fraction, positive_images`` by unit."""
+        """The columns of a table with one row per unit.
+
+        They are ``unit, images, positions, mean, max, zero_fraction, positive_images``.
+        """
         count = self.images * self.positions
         units = len(self.total)
         return {

@@ -1,39 +1,39 @@
 """The share of zero responses of a layer to each single image, gathered while images stream past.
 
-``methods.sparsity`` has one number a layer (YU 5, figure 6); an interval over images needs one an image.
+``methods.sparsity`` has one number per layer (YU 5, figure 6). An interval over images needs one per image.
 """
 
 from collections.abc import Iterable
 
 import numpy as np
 import torch
+from jaxtyping import Float, Float64, Int64, Shaped
 from torch import Tensor, nn
 
 from receptive.methods.capture import capture
 
 
 class ZeroFractions:
-    """Counts of exact zeros, image by image, of one layer.
+    """Counts of the exact zeros of one layer, image by image.
 
     Counts are whole numbers, so they are exact, and neither batches nor the order of images change them. Memory is two
-    whole numbers an image.
+    whole numbers per image.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.responses = 0
         """Responses of the layer to one image."""
         self._numbers: list[Tensor] = []
         self._zeros: list[Tensor] = []
 
-    def add(self, numbers: Tensor, responses: Tensor) -> None:
+    def add(self, numbers: Int64[Tensor, "image"], responses: Float[Tensor, "image unit position"]) -> None:
         """Takes one batch in.
 
         Args:
-            numbers: of the images, int64; each image once.
-            responses: image x unit x position.
+            numbers: of the images; each image once.
         """
         self.responses = responses.shape[1] * responses.shape[2]
-        # float32 counts up to 2^24 exactly, and no map has that many positions; a comparison would be slower
+        # float32 counts up to 2^24 exactly, and no map has as many positions; a comparison would be slower
         others = responses.sign().abs_().sum(2).sum(1, dtype=torch.float64)
         self._numbers.append(numbers.cpu())
         self._zeros.append((self.responses - others).long().cpu())
@@ -44,22 +44,22 @@ class ZeroFractions:
         self._numbers += other._numbers
         self._zeros += other._zeros
 
-    def result(self) -> tuple[np.ndarray, np.ndarray]:
-        """The images' numbers in rising order, int64, and the share of zeros of each, float64 in [0, 1]."""
+    def result(self) -> tuple[Int64[np.ndarray, "image"], Float64[np.ndarray, "image"]]:
+        """The images' numbers, rising, and of each the share of responses that are exactly zero, in [0, 1]."""
         if not self._numbers:
             return np.zeros(0, np.int64), np.zeros(0)
         state = self.state()
         return state["numbers"].numpy(), state["counts"].numpy() / self.responses
 
-    def state(self) -> dict[str, Tensor]:
-        """Everything counted so far, as tensors by name (``responses``, ``numbers``, ``counts``), images in order."""
+    def state(self) -> dict[str, Int64[Tensor, "..."]]:
+        """What was counted so far, as tensors by name (``responses, numbers, counts``), in the order of the images."""
         numbers, zeros = (
             torch.cat(parts) if parts else torch.zeros(0, dtype=torch.int64) for parts in (self._numbers, self._zeros)
         )
         order = numbers.argsort()
         return {"responses": torch.tensor(self.responses), "numbers": numbers[order], "counts": zeros[order]}
 
-    def merge_state(self, state: dict[str, Tensor]) -> None:
+    def merge_state(self, state: dict[str, Int64[Tensor, "..."]]) -> None:
         """Takes in the ``state`` of another pass over other images."""
         other = ZeroFractions()
         other.responses = int(state["responses"])
@@ -67,8 +67,8 @@ class ZeroFractions:
         self.merge(other)
 
 
-def counts_state(counts: dict[str, ZeroFractions]) -> dict[str, Tensor]:
-    """The state of the counts of all layers, as it travels between processes; empty before the first image."""
+def counts_state(counts: dict[str, ZeroFractions]) -> dict[str, Int64[Tensor, "..."]]:
+    """The counts of all layers, as tensors by name that processes can exchange; empty before the first image."""
     if not any(counted.responses for counted in counts.values()):
         return {}
     return {
@@ -78,7 +78,7 @@ def counts_state(counts: dict[str, ZeroFractions]) -> dict[str, Tensor]:
     }
 
 
-def merge_counts(counts: dict[str, ZeroFractions], state: dict[str, Tensor]) -> None:
+def merge_counts(counts: dict[str, ZeroFractions], state: dict[str, Shaped[Tensor, "..."]]) -> None:
     """Takes in the ``counts_state`` of another pass over other images."""
     for layer, counted in counts.items():
         names = ("responses", "numbers", "counts")
@@ -89,20 +89,20 @@ def merge_counts(counts: dict[str, ZeroFractions], state: dict[str, Tensor]) -> 
 def zero_fractions(
     network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], layers: Iterable[str]
 ) -> dict[str, ZeroFractions]:
-    """Layer to its share of zero responses to each image: 0 where all are positive, 1 where none is.
+    """By layer the share of zero responses to each image: 0 where all are positive, 1 where none is.
 
     Args:
         network: in evaluation mode, on the device of the images.
-        batches: pairs of the images' numbers (int64) and the normalised images (image x channel x y x x).
-        layers: modules whose output is image x unit x y x x or image x unit.
+        batches: pairs of the images' numbers (int64) and the normalised images (image, channel, y, x).
+        layers: modules whose output is (image, unit, y, x) or (image, unit).
 
     Raises:
         ReceptiveError: the network has no such layer.
     """
     counts = {layer: ZeroFractions() for layer in layers}
-    numbers = None
+    numbers = torch.zeros(0, dtype=torch.int64)
 
-    def read(layer: str, response: Tensor) -> None:
+    def read(layer: str, response: Float[Tensor, "image unit ..."]) -> None:
         counts[layer].add(numbers, response.flatten(2) if response.dim() > 2 else response[..., None])
 
     with capture(network, counts, read, stop=True):

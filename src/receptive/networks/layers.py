@@ -11,7 +11,9 @@ from itertools import groupby
 from torch import nn
 
 from receptive.errors import ReceptiveError
-from receptive.methods.receptive_field import Field, receptive_fields, response_sites
+from receptive.methods.receptive_field.fields import Field
+from receptive.methods.receptive_field.graph import receptive_fields
+from receptive.methods.receptive_field.sites import response_sites
 
 _KINDS = {"linear": "fc"}
 

@@ -15,7 +15,8 @@ import torch
 from torch import fx, nn
 
 from receptive.errors import ReceptiveError
-from receptive.methods.receptive_field import SKIPPED_IN_TRAINING, Sum, is_known
+from receptive.methods.receptive_field.operations import SKIPPED_IN_TRAINING, is_known
+from receptive.methods.receptive_field.sites import Sum
 
 _ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU, "relu6": nn.ReLU6, "silu": nn.SiLU, "gelu": nn.GELU, "sigmoid": nn.Sigmoid, "tanh": nn.Tanh,

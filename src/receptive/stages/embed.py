@@ -137,7 +137,7 @@ REGION = [
     *("layer", "region", "chosen_by", "left", "low", "side", "points", "label", "class_name", "label_fraction"),
 ]
 QUALITY = [
-    *("method", "perplexity", "row_perplexity", "components", "variance_fraction", "kl_divergence", "trustworthiness"),
+    *("method", "perplexity", "components", "variance_fraction", "kl_divergence", "trustworthiness"),
     *("purity_space", "purity_map", "purity_chance"),
 ]
 
@@ -246,13 +246,13 @@ def regions_of(layer, plane, vectors, table, centres, settings) -> tuple[dict, l
     """
     import numpy as np
 
-    from receptive.methods.embedding import (
+    from receptive.methods.embedding import strongest_units
+    from receptive.methods.embedding_regions import (
         dense_pure_regions,
         fill_grid,
         region_around,
         selected_members,
         square_at,
-        strongest_units,
         whole_plane,
     )
 

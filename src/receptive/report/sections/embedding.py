@@ -142,7 +142,7 @@ def _plane(params: Params, network: str, layer: Layer, row: dict, write: Writer)
 
 def read_space(params: Params, network: str, layer: Layer, row: dict, size: int) -> Space:
     """What ``figures.embedding.representation_space`` draws, from data/embedding."""
-    from receptive.methods.embedding import whole_plane
+    from receptive.methods.embedding_regions import whole_plane
 
     points, grids = artifacts.read_embedding(network, layer.name), artifacts.read_grids(network, layer.name)
     planes = [grids[f"grid_{cells}"] for cells in params.embed.cells]
