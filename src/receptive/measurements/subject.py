@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from torch import Tensor, nn
+from tqdm import tqdm
 
 from receptive.artifacts.prepared import read_images
 from receptive.artifacts.trained import read_network
@@ -100,6 +101,14 @@ class Subject:
         """
         return Batches(self.prepared, "validation", size, self.device, first, workers)
 
-    def views(self, size: int, first: int | None = None) -> Iterator[tuple[Tensor, Tensor]]:
-        """The same pass as the network sees it: (numbers, normalised images) per batch."""
-        return normalised(self.batches(size, first), self.normalisation)
+    def views(
+        self, size: int, first: int | None = None, workers: Workers = ALONE, progress: str = ""
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """The same pass as the network sees it: (numbers, normalised images) per batch.
+
+        Args:
+            progress: words of the progress bar, which only the first process of a group shows; "" shows none.
+        """
+        batches = self.batches(size, first, workers)
+        shown = tqdm(batches, desc=progress, unit="batch", disable=not progress or workers.rank > 0)
+        return normalised(shown, self.normalisation)
