@@ -135,7 +135,7 @@ def plan(params: Params, subject: Subject) -> list[Group]:
                 units = tuple(range(len(subject.prepared.classes)))
             else:
                 first = range(min(params.maximize.channels, layer.units))
-                units = tuple(sorted({*first, params.channel_of(subject.base, layer.units)}))
+                units = tuple(sorted({*first, params.channel_of(subject.name, layer.units)}))
             group = Group(layer, units, entry.objective, entry.preset, preset, params.seed)
             groups.setdefault(group.name, group)
     return list(groups.values())
