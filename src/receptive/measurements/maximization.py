@@ -2,14 +2,17 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
+from tqdm import tqdm
 
-from receptive.artifacts.maximization import maximization_group
+from receptive.artifacts.checkpoints import keep, read_kept
+from receptive.artifacts.maximization import Maximization, maximization_group
 from receptive.errors import ReceptiveError
 from receptive.measurements.subject import Subject
 from receptive.methods.capture import capture
@@ -157,6 +160,29 @@ def find_group(groups: list[Group], layer_name: str, objective: str, preset: str
     raise ReceptiveError(f"maximize.groups makes no '{wanted}': add such a group, then run 'dvc repro maximize'")
 
 
+def maximize(subject: Subject, groups: list[Group], batch_size: int, checkpoints: Path) -> list[GroupImages]:
+    """The maximized images of all groups; an interrupted run goes on with the groups that are missing.
+
+    Args:
+        batch_size: units in one pass; it changes results by rounding only.
+        checkpoints: folder where each group's images are kept.
+    """
+    made = []
+    steps = sum(group.steps for group in groups)
+    with tqdm(total=steps, desc=f"maximize {subject.name}", unit="step", dynamic_ncols=True) as bar:
+        for number, group in enumerate(groups):
+            file = checkpoints / f"{number}.npz"
+            kept = read_kept(file)
+            if kept is None:
+                images = maximize_group(subject, group, batch_size, bar.update)
+                keep(file, images._asdict())
+            else:
+                images = GroupImages(**kept)
+                bar.update(group.steps)
+            made.append(images)
+    return made
+
+
 def maximize_group(
     subject: Subject, group: Group, batch_size: int, on_step: Callable[[int], object] = lambda images: None
 ) -> GroupImages:
@@ -184,9 +210,7 @@ def maximize_group(
         batch_size=batch_size,
         on_step=on_step,
     )
-    return GroupImages(
-        _pixels(subject, group, result.images), result.activation.cpu().numpy(), np.array(result.status)
-    )
+    return GroupImages(_pixels(subject, group, result.images), result.activation.cpu().numpy(), np.array(result.status))
 
 
 def start(subject: Subject, group: Group) -> Tensor:
@@ -275,6 +299,18 @@ def natural_means(subject: Subject, groups: list[Group], batch_size: int) -> dic
         for _, images in subject.views(batch_size, progress=f"natural means {subject.name}"):
             subject.network(images.contiguous(memory_format=torch.channels_last))
     return {layer: dict(zip(units[layer], torch.cat(means).numpy().T, strict=True)) for layer, means in parts.items()}
+
+
+def compare(network: str, groups: list[Group], made: list[GroupImages], natural: Natural) -> Maximization:
+    """All results with their images, compared with natural responses.
+
+    Args:
+        network: name of the training.
+        made: of ``maximize``, one per group.
+    """
+    tables = [results_of(network, group, images, natural) for group, images in zip(groups, made, strict=True)]
+    pictures = {group.name: images.images for group, images in zip(groups, made, strict=True)}
+    return Maximization(pd.concat(tables, ignore_index=True), pictures)
 
 
 def results_of(network: str, group: Group, made: GroupImages, natural: Natural) -> pd.DataFrame:
