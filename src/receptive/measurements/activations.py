@@ -88,7 +88,12 @@ def tables(
             zeros.append(pd.DataFrame({**heading, "image": images, "zero_fraction": fractions}))
         assert statistics.histogram is not None, "no pass has been made"
         histograms[layer.name] = statistics.histogram.cpu().numpy()
-    return Activations(*(pd.concat(parts, ignore_index=True) for parts in (units, preferred, zeros)), histograms)
+    return Activations(
+        units=pd.concat(units, ignore_index=True),
+        preferred=pd.concat(preferred, ignore_index=True),
+        zeros=pd.concat(zeros, ignore_index=True),
+        histograms=histograms,
+    )
 
 
 def _preferred(network: str, layer: Layer, top: TopResponses) -> pd.DataFrame:

@@ -1,0 +1,79 @@
+"""Virtual filters of a network that is stored: which weights are taken, and what is folded into them."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from oracles import with_random_statistics
+
+from receptive import networks
+from receptive.artifacts.filters import Filters
+from receptive.artifacts.trained import write_network
+from receptive.errors import ReceptiveError
+from receptive.measurements.filters import arrays_of, measure, metrics_of
+from receptive.networks.parts.blocks import initialise
+from receptive.networks.parts.normalisation import Normalisation
+
+
+@pytest.fixture(scope="module")
+def network():
+    made = networks.build("fivecnn", 2, 16, 3, width=0.125)
+    initialise(made, torch.Generator().manual_seed(0))
+    return with_random_statistics(made)
+
+
+@pytest.fixture
+def stored(tmp_path, monkeypatch, network):
+    """The network below the current folder."""
+    monkeypatch.chdir(tmp_path)
+    options = {"width": 0.125, "batch_norm": None, "dropout": 0.3, "conv_stride": None}
+    description = {"classes": ["ant", "bee"], "image_size": 16, "channels": 3, "options": options}
+    return write_network(
+        "fivecnn",
+        network,
+        Normalisation(torch.zeros(3, 1, 1), torch.eye(3)),
+        description | {"first_filters": "c1.conv.weight"},
+        history=[{"epoch": 1}],
+        metrics={},
+        untrained=network.state_dict(),
+    )
+
+
+def by_hand(first, second):
+    """KS equation 3, index by index."""
+    made = np.zeros((len(second), *first.shape[1:]))
+    for p, k in np.ndindex(second.shape[:2]):
+        strongest = max(second[p, k].flat, key=abs)
+        made[p] += strongest * first[k]
+    return made
+
+
+@pytest.mark.parametrize("folded", [False, True])
+def test_the_first_two_convolutions_make_the_filters(stored, network, folded):
+    filters = measure("fivecnn", folded)
+    first, second = (getattr(network, name).conv.weight.detach().numpy() for name in ("c1", "c2"))
+    if folded:
+        scale = (network.n1.weight / (network.n1.running_var + network.n1.eps).sqrt()).detach().numpy()
+        first = first * scale[:, None, None, None]
+    assert filters.names == {"first": "c1.conv.weight", "second": "c2.conv.weight", "folded": "n1" if folded else None}
+    np.testing.assert_allclose(filters.arrays["first"], first, rtol=1e-6)
+    np.testing.assert_array_equal(filters.arrays["second"], second)
+    np.testing.assert_allclose(filters.arrays["virtual"], by_hand(first, second), rtol=1e-5, atol=1e-6)
+    assert list(filters.arrays) == ["first", "second", "virtual", "weights", "places"]
+
+
+def test_metrics_count_the_filters_and_those_that_take_part():
+    second = np.zeros((2, 3, 1, 1))
+    second[0, :2] = 0.5  # mixes two filters equally
+    second[1, 2] = -1.0  # takes one
+    filters = Filters(arrays_of(np.ones((3, 3, 2, 2)), second), {})
+    assert metrics_of(filters) == {"first_filters": 3, "participating_first_filters": 1.5}
+
+
+def test_a_description_without_the_first_filters_is_refused(stored):
+    path = Path(stored, "network.json")
+    path.write_text(json.dumps({k: v for k, v in json.loads(path.read_text()).items() if k != "first_filters"}))
+    with pytest.raises(ReceptiveError, match=r"^data/networks/fivecnn/network.json is damaged \(it lacks first_fil"):
+        measure("fivecnn", True)
