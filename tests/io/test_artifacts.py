@@ -17,23 +17,11 @@ from receptive import networks
 from receptive.datasets.prepared import prepare
 from receptive.errors import ReceptiveError
 from receptive.io import artifacts
-from receptive.methods.extraction import Extraction
-from receptive.methods.unit_statistics import histogram_edges
-from receptive.methods.zero_fractions import zero_fractions
-from receptive.networks.layers import find_layer, layers
+from receptive.networks.layers import layers
 from receptive.networks.parts.blocks import initialise
 from receptive.networks.parts.normalisation import Normalisation
-from receptive.params.reading import compose
-from receptive.stages import filters, run
-
-PROJECT = Path(__file__).parents[2]
 
 HISTORY = ["epoch", "split", "loss", "top1", "top5", "lr", "images_per_s"]
-UNITS = ["network", "layer", "alias", "depth", "kind", "unit", "images", "positions", "mean", "max", "zero_fraction",
-         "positive_images"]  # fmt: skip
-PREFERRED = ["network", "layer", "unit", "rank", "image", "y", "x", "activation", "top_px", "left_px", "bottom_px",
-             "right_px"]  # fmt: skip
-ZEROS = ["network", "state", "layer", "alias", "depth", "kind", "image", "zero_fraction"]
 
 
 @pytest.fixture(scope="module")
@@ -301,177 +289,7 @@ def test_layers_are_found_without_weights(project, trained):
     assert artifacts.read_layers("digitcnn") == layers(trained["network"], 8)
 
 
-# Responses and stimuli
-
-
-@pytest.fixture(scope="module")
-def extracted(trained, prepared):
-    """Layers, extraction, every layer's responses to the four validation images, and zeros before training."""
-    network = trained["network"]
-    found = layers(network, 8)
-    images = trained["normalisation"](torch.from_numpy(prepared.images[6:]).permute(0, 3, 1, 2).float() / 255)
-    extraction = Extraction(network, {layer.name: layer.units for layer in found}, top=5, hits_per_image=1)
-    extraction.run([(torch.arange(6, 9), images[:3]), (torch.arange(9, 10), images[3:])])
-    responses = {}
-    handles = [
-        network.get_submodule(layer.name).register_forward_hook(
-            lambda module, inputs, output, name=layer.name: responses.update({name: output.detach().numpy()})
-        )
-        for layer in found
-    ]
-    network(images)
-    for handle in handles:
-        handle.remove()
-    # stands in for the network before training, which has seen the first images only
-    untrained = zero_fractions(network, [(torch.arange(6, 8), images[2:])], [layer.name for layer in found])
-    return found, extraction, responses, untrained
-
-
-def test_units_say_what_each_unit_does(project, extracted):
-    found, extraction, responses, untrained = extracted
-    assert artifacts.write_activations("digitcnn", found, extraction, untrained) == Path("data/activations/digitcnn")
-    units = artifacts.read_units("digitcnn")
-    assert list(units.columns) == UNITS
-    assert len(units) == sum(layer.units for layer in found)
-    rows = units.itertuples()
-    for layer in found:
-        # images first, unit, then the positions of its map, if there is one
-        flat = responses[layer.name].reshape(4, layer.units, -1)
-        for unit in range(layer.units):
-            row = next(rows)
-            assert (row.network, row.layer, row.alias) == ("digitcnn", layer.name, layer.alias)
-            assert (row.depth, row.kind, row.unit) == (layer.depth, layer.kind, unit)
-            assert (row.images, row.positions) == (4, flat.shape[2])
-            assert row.mean == pytest.approx(flat[:, unit].mean(dtype=np.float64), rel=1e-5, abs=1e-7)
-            assert row.max == pytest.approx(flat[:, unit].max(), rel=1e-5)
-            assert row.zero_fraction == (flat[:, unit] == 0).mean()
-            assert row.positive_images == (flat[:, unit].max(1) > 0).sum()
-
-
-def test_preferred_stimuli_are_the_greatest_responses_and_their_boxes(project, extracted):
-    found, extraction, responses, untrained = extracted
-    artifacts.write_activations("digitcnn", found, extraction, untrained)
-    preferred = artifacts.read_preferred("digitcnn")
-    assert list(preferred.columns) == PREFERRED
-    # one hit an image, so of five ranks the four images fill four
-    assert len(preferred) == 4 * sum(layer.units for layer in found)
-    rows = preferred.itertuples()
-    for layer in found:
-        flat = responses[layer.name].reshape(4, layer.units, *layer.map_size)
-        for unit in range(layer.units):
-            best = sorted(
-                # (-response, image, position) of each image's best position
-                min((-flat[image, unit, y, x], image, y, x) for y, x in np.ndindex(*layer.map_size))
-                for image in range(4)
-            )
-            for rank, (value, image, y, x) in enumerate(best):
-                row = next(rows)
-                assert (row.network, row.layer, row.unit, row.rank) == ("digitcnn", layer.name, unit, rank)
-                assert (row.image, row.y, row.x) == (image + 6, y, x)
-                assert row.activation == pytest.approx(-value, rel=1e-5, abs=1e-6)
-                box = (row.top_px, row.left_px, row.bottom_px, row.right_px)
-                if layer.field.whole_image:
-                    assert box == (0, 0, 8, 8)
-                else:
-                    top, left = (layer.field.start + at * layer.field.stride for at in (y, x))
-                    assert box == (top, left, top + layer.field.size, left + layer.field.size)
-
-
-def test_zeros_say_which_image_left_how_many_in_which_state(project, extracted):
-    found, extraction, responses, untrained = extracted
-    artifacts.write_activations("digitcnn", found, extraction, untrained)
-    zeros = artifacts.read_zeros("digitcnn")
-    assert list(zeros) == ZEROS
-    rows = zeros.itertuples()
-    for layer in found:
-        by_image = (responses[layer.name].reshape(4, -1) == 0).mean(1)
-        expected = [("trained", 6 + i, by_image[i]) for i in range(4)]
-        expected += [("untrained", 6 + i, by_image[2 + i]) for i in range(2)]
-        for one in expected:
-            row = next(rows)
-            assert (row.network, row.layer, row.alias) == ("digitcnn", layer.name, layer.alias)
-            assert (row.depth, row.kind) == (layer.depth, layer.kind)
-            assert (row.state, row.image, row.zero_fraction) == one
-    assert next(rows, None) is None
-
-
-def test_histograms_count_every_response(project, extracted):
-    found, extraction, responses, untrained = extracted
-    folder = artifacts.write_activations("digitcnn", found, extraction, untrained)
-    with np.load(folder / "histograms.npz") as histograms:
-        assert set(histograms) == {"edges", *(layer.name for layer in found)}
-        np.testing.assert_array_equal(histograms["edges"], histogram_edges())
-        for layer in found:
-            counts = histograms[layer.name]
-            assert counts.shape == (layer.units, len(histogram_edges()) - 1)
-            assert (counts.sum(1) == responses[layer.name].size / layer.units).all()
-
-
-def test_activations_have_the_same_bytes(tmp_path, monkeypatch, extracted):
-    found, extraction, _, untrained = extracted
-    one, other = twice(
-        tmp_path, monkeypatch, lambda: artifacts.write_activations("digitcnn", found, extraction, untrained)
-    )
-    assert one == other
-    assert set(one) == {
-        f"data/activations/digitcnn/{n}"
-        for n in ("units.parquet", "preferred.parquet", "zeros.parquet", "histograms.npz")
-    }
-
-
-def stimuli(found):
-    """Arguments of ``write_stimuli`` for one layer, and what they should be read back as."""
-    layer = find_layer(found, "c1")
-    generator = np.random.default_rng(1)
-    boxes = generator.integers(-2, 8, (8, 4))
-    preferred = pd.DataFrame(boxes, columns=["top_px", "left_px", "bottom_px", "right_px"]).assign(
-        unit=np.repeat(np.arange(4), 2), rank=np.tile([0, 1], 4), activation=generator.random(8).astype(np.float32)
-    )
-    patches = generator.integers(0, 256, (8, 3, 3, 3)).astype(np.uint8)
-    mean, baseline = torch.rand(4, 3, 3, 5), torch.rand(3, 3, 5)
-    mean[2] = torch.nan
-    means = {
-        "interior": (mean, torch.tensor([5, 3, 0, 1]), baseline),
-        "center": (torch.zeros(0), torch.zeros(0, dtype=torch.int64), torch.zeros(0)),
-    }
-    expected = {
-        "patches": patches,
-        "unit": preferred["unit"],
-        "rank": preferred["rank"],
-        "box": boxes,
-        "activation": preferred["activation"],
-        "mean_interior": np.moveaxis(mean.numpy(), 1, 3),
-        "count_interior": np.array([5, 3, 0, 1]),
-        "baseline_interior": np.moveaxis(baseline.numpy(), 0, 2),
-        "mean_center": np.zeros(0),
-        "count_center": np.zeros(0),
-        "baseline_center": np.zeros(0),
-    }
-    return (layer, preferred, patches, means), expected
-
-
-def test_stimuli_are_read_back(project, extracted):
-    arguments, expected = stimuli(extracted[0])
-    with artifacts.writing(artifacts.STIMULI / "digitcnn") as new:
-        artifacts.write_stimuli(new, *arguments)
-    read = artifacts.read_stimuli("digitcnn", "c1.relu")
-    assert set(read) == set(expected)
-    for name, value in expected.items():
-        np.testing.assert_array_equal(read[name], value)
-    assert read["patches"].dtype == np.uint8
-
-
-def test_stimuli_have_the_same_bytes(tmp_path, monkeypatch, extracted):
-    arguments, _ = stimuli(extracted[0])
-    one, other = twice(tmp_path, monkeypatch, lambda: artifacts.write_stimuli(Path(), *arguments))
-    assert one == other
-    assert set(one) == {"c1.relu.npz"}
-
-
-def test_sparsity_is_read_back(project):
-    table = pd.DataFrame({"network": ["a"], "layer": ["c1"], "zero_fraction": [0.5]})
-    artifacts.write_table(artifacts.SPARSITY / "a" / "layers.parquet", table)
-    pd.testing.assert_frame_equal(artifacts.read_sparsity("a"), table)
+# The report
 
 
 def test_a_report_replaces_what_it_holds_and_nothing_else(project):
@@ -527,17 +345,13 @@ DAMAGES = {
     "weights.safetensors": (truncated, garbage, empty),
     "normalisation.safetensors": (truncated, garbage, empty),
     "network.json": (half_json, other_json, poor_json, garbage, empty),
-    "units.parquet": (truncated, garbage, empty),
-    "preferred.parquet": (truncated, garbage, empty),
-    "zeros.parquet": (truncated, garbage, empty),
     "history.parquet": (truncated, garbage, empty),
     "metrics.json": (half_json, other_json, garbage, empty),
-    "c1.relu.npz": (truncated, garbage, empty),
 }
 
 
 @pytest.fixture(scope="module")
-def everything(tmp_path_factory, prepared, trained, extracted):
+def everything(tmp_path_factory, prepared, trained):
     """A folder with every file, never changed: tests work on copies of single ones."""
     folder = tmp_path_factory.mktemp("everything")
     before = Path.cwd()
@@ -545,9 +359,6 @@ def everything(tmp_path_factory, prepared, trained, extracted):
     try:
         artifacts.write_prepared(prepared)
         artifacts.write_network("digitcnn", **trained)
-        artifacts.write_activations("digitcnn", *extracted[:2], extracted[3])
-        with artifacts.writing(artifacts.STIMULI / "digitcnn") as new:
-            artifacts.write_stimuli(new, *stimuli(extracted[0])[0])
     finally:
         os.chdir(before)
     return folder
@@ -562,16 +373,8 @@ READERS = {  # file: (folder, stage, what reads it)
         name: ("data/networks/digitcnn", "train@digitcnn", lambda: artifacts.read_network("digitcnn"))
         for name in ("weights.safetensors", "normalisation.safetensors", "network.json")
     },
-    "units.parquet": ("data/activations/digitcnn", "extract@digitcnn", lambda: artifacts.read_units("digitcnn")),
-    "preferred.parquet": (
-        "data/activations/digitcnn",
-        "extract@digitcnn",
-        lambda: artifacts.read_preferred("digitcnn"),
-    ),
-    "zeros.parquet": ("data/activations/digitcnn", "extract@digitcnn", lambda: artifacts.read_zeros("digitcnn")),
     "history.parquet": ("data/networks/digitcnn", "train@digitcnn", lambda: artifacts.read_history("digitcnn")),
     "metrics.json": ("data/networks/digitcnn", "train@digitcnn", lambda: artifacts.read_network_metrics("digitcnn")),
-    "c1.relu.npz": ("data/stimuli/digitcnn", "mine@digitcnn", lambda: artifacts.read_stimuli("digitcnn", "c1.relu")),
 }
 
 
@@ -690,35 +493,6 @@ def test_a_description_without_a_fact_is_refused(copied, name):
             f"data/networks/digitcnn/network.json is damaged (it lacks {name}): remove it and run 'dvc checkout', or "
             "'dvc repro train@digitcnn'"
         )
-
-
-def test_the_stage_filters_says_so_in_one_line(copied, capsys):
-    (copied / "conf").symlink_to(PROJECT / "conf")
-    compose(copied, ("profile=smoke", "models=[digitcnn]"))
-    drop_fact("first_filters")
-    with pytest.raises(SystemExit) as end:
-        run(filters.main, ["digitcnn"])
-    assert end.value.code == 1
-    said = capsys.readouterr().err
-    assert said.startswith("error: data/networks/digitcnn/network.json is damaged (it lacks first_filters): ")
-    assert said.count("\n") == 1
-    assert not Path("data/filters").exists()
-
-
-@pytest.mark.parametrize(("table", "columns"), [("units", UNITS), ("preferred", PREFERRED), ("zeros", ZEROS)])
-def test_tables_without_a_column_are_refused_when_read(copied, table, columns):
-    path = Path(f"data/activations/digitcnn/{table}.parquet")
-    whole, read = pd.read_parquet(path), getattr(artifacts, f"read_{table}")
-    assert list(read("digitcnn")) == columns
-    for column in columns:
-        artifacts.write_table(path, whole.drop(columns=column))
-        with pytest.raises(ReceptiveError) as caught:
-            read("digitcnn")
-        assert str(caught.value) == (
-            f"{path} is damaged (it lacks {column}): remove it and run 'dvc checkout', or 'dvc repro extract@digitcnn'"
-        )
-    artifacts.write_table(path, whole.assign(more=1))  # what is not asked for may be there
-    assert "more" in read("digitcnn")
 
 
 # What a stage keeps between attempts

@@ -57,7 +57,7 @@ def test_the_first_pool_is_found_unit_by_unit():
     assert pool["unit"].tolist() == [0, 1, 2, 3]
     assert pool["max"].tolist() == [1.0, 0.0, 2.0, 3.0]
     without = table("fivecnn")
-    with pytest.raises(ReceptiveError, match="^fivecnn has no pooling layer: leave it out of models$"):
+    with pytest.raises(ReceptiveError, match=r"^fivecnn has no pooling layer: leave it out of models$"):
         first_pool(without[without["kind"] != "pool"])
 
 

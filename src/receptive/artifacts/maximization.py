@@ -25,8 +25,8 @@ class Maximization(NamedTuple):
     Attributes:
         results: one row per image, group by group. ``quantile`` and ``natural_max`` compare ``activation`` with the
             responses to natural images; the box, in px, is the picture's (half-open; it may leave the image).
-        images: by ``maximization_group``, pixels of the group's rows in their order, float32, row x y x x x channel: the
-            part of the box inside the image. Values may leave [0, 1].
+        images: pixels of each group's rows in their order, by ``maximization_group``; float32, row x y x x x channel:
+            the part of the box inside the image. Values may leave [0, 1].
     """
 
     results: pd.DataFrame
