@@ -99,7 +99,7 @@ def test_control_and_sweep_take_fewer_images(subject, ablation):
     assert [row["sigma"] for row in ablation["sweep"]] == [0.5, 1.0]
     more = measure(subject, table(), SETTINGS.model_copy(update={"control_images": 100}), seed=5)
     assert more["control"]["images"] == 7  # all there are
-    # the same images, drawn in the validation set's order: the paper's noise level repeats dL
+    # on the same images the paper's noise level repeats dL
     assert more["sweep"][1]["delta_loss"] == pytest.approx(more["delta_loss"], rel=1e-5)
 
 

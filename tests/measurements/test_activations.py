@@ -15,8 +15,8 @@ from receptive.networks.parts.normalisation import Normalisation
 from receptive.parallel.workers import Workers
 from receptive.params.sections import Extract
 
-SIDE, CONTROL = 8, 2
-SETTINGS = Extract(top=5, hits_per_image=1, control_images=CONTROL, batch_size=3)
+SIDE, IMAGES, CONTROL = 8, 7, 3
+SETTINGS = Extract(top=8, hits_per_image=1, control_images=CONTROL, batch_size=2)
 
 
 def network(seed: int):
@@ -27,7 +27,7 @@ def network(seed: int):
 
 @pytest.fixture(scope="module")
 def prepared():
-    return noisy_images(SIDE, [0, 1] * 5, training=6)
+    return noisy_images(SIDE, [0, 1] * 5, training=3)
 
 
 @pytest.fixture(scope="module")
@@ -47,8 +47,8 @@ def untrained(prepared, normalisation):
 
 @pytest.fixture(scope="module")
 def numbers(prepared):
-    """Numbers of the four validation images."""
-    return prepared.labels["image"].to_numpy()[6:]
+    """Numbers of the validation images."""
+    return prepared.labels["image"].to_numpy()[3:]
 
 
 def responses_of(subject) -> dict[str, np.ndarray]:
@@ -82,12 +82,12 @@ def test_units_say_what_each_unit_does(activations, subject, responses):
     assert tuple(activations.units) == COLUMNS["units.parquet"]
     rows = activations.units.itertuples()
     for layer in subject.layers:
-        flat = responses[layer.name].reshape(4, layer.units, -1)
+        flat = responses[layer.name].reshape(IMAGES, layer.units, -1)
         for unit in range(layer.units):
             row = next(rows)
             assert (row.network, row.layer, row.alias) == ("digitcnn", layer.name, layer.alias)
             assert (row.depth, row.kind, row.unit) == (layer.depth, layer.kind, unit)
-            assert (row.images, row.positions) == (4, flat.shape[2])
+            assert (row.images, row.positions) == (IMAGES, flat.shape[2])
             assert row.mean == pytest.approx(flat[:, unit].mean(dtype=np.float64), rel=1e-5, abs=1e-7)
             assert row.max == pytest.approx(flat[:, unit].max(), rel=1e-5)
             assert row.zero_fraction == (flat[:, unit] == 0).mean()
@@ -102,9 +102,9 @@ def test_preferred_are_the_greatest_responses_and_their_boxes(activations, subje
         maps = responses[layer.name]
         for unit in range(layer.units):
             best = sorted(
-                # (-response, image, position) of each image's best position; one hit per image leaves rank 5 empty
+                # (-response, image, position) of each image's best position; one hit per image leaves the last rank empty
                 min((-maps[image, unit, y, x], image, y, x) for y, x in np.ndindex(*layer.map_size))
-                for image in range(4)
+                for image in range(IMAGES)
             )
             for rank, (value, image, y, x) in enumerate(best):
                 row = next(rows)
@@ -125,7 +125,7 @@ def test_zeros_say_which_image_left_how_many_in_which_state(activations, subject
     rows = activations.zeros.itertuples()
     before = responses_of(untrained)
     for layer in subject.layers:
-        for state, maps, images in (("trained", responses, 4), ("untrained", before, CONTROL)):
+        for state, maps, images in (("trained", responses, IMAGES), ("untrained", before, CONTROL)):
             for image in range(images):
                 row = next(rows)
                 assert (row.network, row.layer, row.alias) == ("digitcnn", layer.name, layer.alias)
