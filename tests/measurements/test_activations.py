@@ -102,7 +102,7 @@ def test_preferred_are_the_greatest_responses_and_their_boxes(activations, subje
         maps = responses[layer.name]
         for unit in range(layer.units):
             best = sorted(
-                # (-response, image, position) of each image's best position; one hit per image leaves the last rank empty
+                # (-response, image, position) of the best position of each image; the last of 8 ranks stays empty
                 min((-maps[image, unit, y, x], image, y, x) for y, x in np.ndindex(*layer.map_size))
                 for image in range(IMAGES)
             )
