@@ -7,13 +7,12 @@ import numpy as np
 import pytest
 import torch
 from oracles import with_random_statistics
+from safetensors.torch import save_file
 
 from receptive import networks
 from receptive.artifacts.filters import Filters
-from receptive.artifacts.trained import write_network
 from receptive.measurements.filters import arrays_of, measure, metrics_of
 from receptive.networks.parts.blocks import initialise
-from receptive.networks.parts.normalisation import Normalisation
 from receptive.stages import filters, run
 
 
@@ -26,19 +25,14 @@ def network():
 
 @pytest.fixture
 def stored(tmp_path, monkeypatch, network):
-    """The network below the current folder."""
+    """What is read of the network, below the current folder."""
     monkeypatch.chdir(tmp_path)
-    options = {"width": 0.125, "batch_norm": None, "dropout": 0.3, "conv_stride": None}
-    description = {"classes": ["ant", "bee"], "image_size": 16, "channels": 3, "options": options}
-    return write_network(
-        "fivecnn",
-        network,
-        Normalisation(torch.zeros(3, 1, 1), torch.eye(3)),
-        description | {"first_filters": "c1.conv.weight"},
-        history=[{"epoch": 1}],
-        metrics={},
-        untrained=network.state_dict(),
-    )
+    folder = Path("data/networks/fivecnn")
+    folder.mkdir(parents=True)
+    save_file(network.state_dict(), folder / "weights.safetensors")
+    description = {"network": "fivecnn", "classes": ["ant", "bee"], "image_size": 16, "channels": 3, "options": {}}
+    (folder / "network.json").write_text(json.dumps(description | {"first_filters": "c1.conv.weight"}))
+    return folder
 
 
 def by_hand(first, second):

@@ -189,13 +189,13 @@ def test_the_mean_start_is_the_mean_of_the_classs_training_images(subject, group
 def test_an_interrupted_run_goes_on_with_the_groups_that_are_missing(subject, groups, tmp_path):
     chosen = [of_kind(groups, "neuron/ks/zero"), of_kind(groups, "channel/tg_channel/noise")]
     whole = maximize(subject, chosen, 32, tmp_path / "a")
-    broken = replace(subject, network=None)  # cannot run
+    broken = replace(subject, network=torch.nn.Identity())  # has none of the layers
     kept = maximize(broken, chosen, 32, tmp_path / "a")
     for made, again in zip(whole, kept, strict=True):
         for values, others in zip(made, again, strict=True):
             np.testing.assert_array_equal(values, others)
     next((tmp_path / "a").glob("1*")).unlink()
-    with pytest.raises(AttributeError):
+    with pytest.raises(ReceptiveError, match="layer"):
         maximize(broken, chosen, 32, tmp_path / "a")
     missing = maximize(subject, chosen, 32, tmp_path / "a")
     np.testing.assert_array_equal(missing[1].images, whole[1].images)
