@@ -12,44 +12,47 @@ import torch
 
 from receptive import networks
 from receptive.datasets.prepared import Prepared
-from receptive.loading import Batches, normalised
+from receptive.measurements.activations import extract
 from receptive.measurements.maximization import Group, natural_means
-from receptive.methods.capture import capture, for_inference
-from receptive.methods.extraction import Extraction
+from receptive.measurements.stimuli import layers_with_stimuli, mean_stimuli
+from receptive.measurements.subject import Subject
+from receptive.methods.capture import for_inference
 from receptive.methods.maximization import PRESETS
-from receptive.methods.mean_stimulus import MODES, MeanStimulus
 from receptive.networks.layers import layers
 from receptive.networks.parts.blocks import initialise
 from receptive.networks.parts.normalisation import Normalisation
+from receptive.params.sections import Extract, Stimuli
 
-SIDE = 32
+SIDE, BATCH = 32, 20
 images, file = int(sys.argv[1]), sys.argv[2]
 np.lib.format.open_memmap(file, "w+", np.uint8, (images, SIDE, SIDE, 3))[:] = (np.arange(SIDE) * 7)[:, None]
 pictures = np.load(file, mmap_mode="r")
 table = pd.DataFrame({"image": np.arange(images), "split": "validation", "label": 0, "class_name": "a"})
-prepared = Prepared("toy", pictures, table, ("a",), *[None] * 4)
 network = networks.build("fivecnn", 5, SIDE, width=0.5)
 initialise(network, torch.Generator().manual_seed(0))
-found = layers(network, SIDE, 3)
-network, plain = for_inference(network), Normalisation(torch.zeros(3, 1, 1), torch.eye(3))
+subject = Subject(
+    name="fivecnn",
+    base="fivecnn",
+    network=for_inference(network),
+    normalisation=Normalisation(torch.zeros(3, 1, 1), torch.eye(3)),
+    layers=layers(network, SIDE, 3),
+    prepared=Prepared("toy", pictures, table, ("a",), *[None] * 4),
+    device=torch.device("cpu"),
+    first_filters="c1.conv.weight",
+    folded=True,
+)
 
 
 def passes():
-    """The loops of the stages extract, mine and maximize."""
-    extraction = Extraction(network, {layer.name: layer.units for layer in found}, 16, 1)
-    extraction.run(normalised(Batches(prepared, "validation", 20), plain))
+    """The passes of the stages extract, maximize and stimuli."""
+    extract(subject, Extract(top=16, hits_per_image=1, control_images=2, batch_size=BATCH))
     yield "extract"
-    mined = [layer for layer in found if not layer.field.whole_image and layer.field.y.size <= SIDE]
-    groups = [Group(layer, tuple(range(8)), "channel", "ks", PRESETS["ks"]) for layer in mined]
-    natural_means(network, normalised(Batches(prepared, "validation", 20), plain), groups)
+    chosen = layers_with_stimuli(subject, Stimuli(largest_field=1.0, batch_size=BATCH))
+    groups = [Group(layer, tuple(range(8)), "channel", "ks", PRESETS["ks"], seed=0) for layer in chosen]
+    natural_means(subject, groups, BATCH)
     yield "maximize"
-    means = {(layer.name, mode): MeanStimulus(layer.field, layer.map_size, mode) for layer in mined for mode in MODES}
-    with torch.no_grad(), capture(network, [layer.name for layer in mined], stop=True) as responses:
-        for _, pixels in Batches(prepared, "validation", 20):
-            network(plain(pixels).contiguous(memory_format=torch.channels_last))
-            for (name, _), mean in means.items():
-                mean.add(pixels, responses[name])
-    yield "mine"
+    mean_stimuli(subject, chosen, BATCH)
+    yield "stimuli"
 
 
 for name in passes():

@@ -1,5 +1,7 @@
 """Sections of the report on narrow networks: figures stay, and their captions name what is really shown."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -31,9 +33,7 @@ class Captions:
 def params():
     """With channel 18 in the detailed figures."""
     params = load_params()
-    return params.model_copy(
-        update={"report": params.report.model_copy(update={"channels": {"resnet34": 18, "vggcnn": 18}})}
-    )
+    return params.model_copy(update={"channels": {"resnet34": 18, "vggcnn": 18}})
 
 
 @pytest.fixture
@@ -75,9 +75,10 @@ def test_the_papers_figures_name_the_channel_that_they_show(params, shown, width
 )
 def test_the_maximised_channels_are_those_shown(params, shown, network, width, channels, words):
     known = layers(outline(network, width=width, image_size=SIZE), SIZE)
-    groups = {
-        (g.layer.name, g.objective, g.preset_name, g.preset.initialisation): g for g in plan(params, network, known, 3)
-    }
+    subject = SimpleNamespace(
+        name=network, base=network, layers=known, image_size=SIZE, prepared=SimpleNamespace(classes=range(3))
+    )
+    groups = {(g.layer.name, g.objective, g.preset_name, g.preset.initialisation): g for g in plan(params, subject)}
 
     class Results:
         def panel(self, layer, kind, unit):

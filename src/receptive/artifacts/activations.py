@@ -1,114 +1,79 @@
-"""``data/activations/<network>``: what every unit does over the validation images, and where it answers most."""
+"""``data/activations/<network>``: responses of every unit to the validation images."""
 
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from receptive.artifacts.files import read_arrays, read_table, write_table, writing
-from receptive.errors import ReceptiveError
-from receptive.methods.extraction import Extraction
-from receptive.methods.unit_statistics import histogram_edges
-from receptive.methods.zero_fractions import ZeroFractions
-from receptive.networks.layers import Layer
+from receptive.artifacts.files import read_arrays, read_table, write_arrays, write_table, writing
 
-ACTIVATIONS = Path("data/activations")
-_UNITS = (
-    *("network", "layer", "alias", "depth", "kind", "unit"),
-    *("images", "positions", "mean", "max", "zero_fraction", "positive_images"),
-)
-_ZEROS = ("network", "state", "layer", "alias", "depth", "kind", "image", "zero_fraction")
-_PREFERRED = (
-    *("network", "layer", "unit", "rank", "image", "y", "x", "activation"),
-    *("top_px", "left_px", "bottom_px", "right_px"),
-)
+FOLDER = Path("data/activations")
+STAGE = "extract"
+COLUMNS = {
+    "units.parquet": (
+        *("network", "layer", "alias", "depth", "kind", "unit"),
+        *("images", "positions", "mean", "max", "zero_fraction", "positive_images"),
+    ),
+    "preferred.parquet": (
+        *("network", "layer", "unit", "rank", "image", "y", "x", "activation"),
+        *("top_px", "left_px", "bottom_px", "right_px"),
+    ),
+    "zeros.parquet": ("network", "state", "layer", "alias", "depth", "kind", "image", "zero_fraction"),
+}
 
 
-def write_activations(
-    network: str, layers: "list[Layer]", extraction: "Extraction", untrained: "dict[str, ZeroFractions]"
-) -> Path:
-    """``data/activations/<network>``: units.parquet, preferred.parquet, zeros.parquet and histograms.npz.
+class Activations(NamedTuple):
+    """Everything that one pass over the validation images measures.
 
-    zeros.parquet has one row a state ("trained", "untrained"), layer and image: ``network, state, layer, alias, depth,
-    kind, image, zero_fraction``; the untrained network has seen the first of the images only.
-
-    histograms.npz holds the bins' ``edges`` (``methods.unit_statistics.histogram_edges``) and, under each
-    layer's name, counts of all responses, unit x bin.
-
-    Args:
-        untrained: the zeros of each layer before training.
+    Attributes:
+        units: one row per layer and unit. ``images`` and ``positions`` count what was seen; ``mean`` and ``max`` are of
+            the responses; ``zero_fraction`` is the share of responses that are exactly zero, in [0, 1];
+            ``positive_images`` is the number of images with a positive response.
+        preferred: one row per layer, unit and rank, greatest response first: ``image``, position (``y``, ``x``) in the
+            map, ``activation``, and the box of the image patch in px (half-open; it may leave the image).
+        zeros: one row per state ("trained", "untrained"), layer and image: ``zero_fraction`` in [0, 1]. The untrained
+            network has seen the first of the images only.
+        histograms: ``edges`` of the bins (``methods.unit_statistics.histogram_edges``) and, by the layer's name, counts
+            of all responses, unit x bin.
     """
-    units, preferred, zeros, histograms = [], [], [], {"edges": histogram_edges()}
-    for layer in layers:
-        statistics, top = extraction.statistics[layer.name], extraction.top[layer.name]
-        heading = {
-            "network": network,
-            "layer": layer.name,
-            "alias": layer.alias,
-            "depth": layer.depth,
-            "kind": layer.kind,
-        }
-        units.append(pd.DataFrame({**heading, **statistics.columns()}))
-        for state, counted in (("trained", extraction.zeros[layer.name]), ("untrained", untrained[layer.name])):
-            numbers, fractions = counted.result()
-            zeros.append(pd.DataFrame({**heading, "state": state, "image": numbers, "zero_fraction": fractions}))
-        histograms[layer.name] = statistics.histogram.cpu().numpy()
-        value, image, position = (t.cpu().numpy() for t in (top.value, top.image, top.position))
-        unit, rank = np.nonzero(np.isfinite(value))  # fewer images than ranks leave the last ones empty
-        y, x = np.divmod(position[unit, rank], layer.map_size[1])
-        box = layer.field.box(y, x)
-        preferred.append(
-            pd.DataFrame(
-                {
-                    "network": network,
-                    "layer": layer.name,
-                    "unit": unit,
-                    "rank": rank,
-                    "image": image[unit, rank],
-                    "y": y,
-                    "x": x,
-                    "activation": value[unit, rank],
-                    **dict(zip(("top_px", "left_px", "bottom_px", "right_px"), box, strict=True)),
-                }
-            )
-        )
-    folder = ACTIVATIONS / network
+
+    units: pd.DataFrame
+    preferred: pd.DataFrame
+    zeros: pd.DataFrame
+    histograms: dict[str, np.ndarray]
+
+
+def write_activations(network: str, activations: Activations) -> Path:
+    """Writes units.parquet, preferred.parquet, zeros.parquet and histograms.npz of a network; returns their folder."""
+    folder = FOLDER / network
     with writing(folder) as new:
-        write_table(new / "units.parquet", pd.concat(units, ignore_index=True))
-        write_table(new / "preferred.parquet", pd.concat(preferred, ignore_index=True))
-        write_table(new / "zeros.parquet", pd.concat(zeros, ignore_index=True)[list(_ZEROS)])
-        np.savez(new / "histograms.npz", **histograms)
+        write_table(new / "units.parquet", activations.units)
+        write_table(new / "preferred.parquet", activations.preferred)
+        write_table(new / "zeros.parquet", activations.zeros)
+        write_arrays(new / "histograms.npz", activations.histograms)
     return folder
 
 
-def read_units(network: str) -> "pd.DataFrame":
-    """One row a (layer, unit): what it does over the validation images."""
-    return read_table(ACTIVATIONS / network / "units.parquet", f"extract@{network}", _UNITS)
+def read_units(network: str) -> pd.DataFrame:
+    """``Activations.units``: one row per layer and unit."""
+    return _read(network, "units.parquet")
 
 
-def read_zeros(network: str) -> "pd.DataFrame":
-    """One row a state, layer and image: its share of zero responses, trained and untrained."""
-    return read_table(ACTIVATIONS / network / "zeros.parquet", f"extract@{network}", _ZEROS)
+def read_preferred(network: str) -> pd.DataFrame:
+    """``Activations.preferred``: one row per layer, unit and rank."""
+    return _read(network, "preferred.parquet")
 
 
-def read_preferred(network: str) -> "pd.DataFrame":
-    """One row a (layer, unit, rank), best first: image, position, activation and the patch's box."""
-    return read_table(ACTIVATIONS / network / "preferred.parquet", f"extract@{network}", _PREFERRED)
+def read_zeros(network: str) -> pd.DataFrame:
+    """``Activations.zeros``: one row per state, layer and image."""
+    return _read(network, "zeros.parquet")
 
 
 def read_histograms(network: str) -> dict[str, np.ndarray]:
-    """Bin ``edges`` and, by layer, counts of all natural responses (unit x bin)."""
-    return read_arrays(ACTIVATIONS / network / "histograms.npz", f"extract@{network}")
+    """``Activations.histograms``: ``edges`` and, by layer, counts (unit x bin)."""
+    return read_arrays(FOLDER / network / "histograms.npz", f"{STAGE}@{network}")
 
 
-def read_first_pool(network: str) -> "pd.DataFrame":
-    """The rows of units.parquet of the network's first pooling layer, unit by unit.
-
-    Raises:
-        ReceptiveError: the network has none.
-    """
-    units = read_units(network)
-    layers = units.loc[units["kind"] == "pool", "layer"]
-    if layers.empty:
-        raise ReceptiveError(f"{network} has no pooling layer: leave it out of models")
-    return units[units["layer"] == layers.iloc[0]].sort_values("unit", ignore_index=True)
+def _read(network: str, file: str) -> pd.DataFrame:
+    return read_table(FOLDER / network / file, f"{STAGE}@{network}", COLUMNS[file])

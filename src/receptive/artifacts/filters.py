@@ -1,31 +1,41 @@
-"""``data/filters/<network>``: virtual filters of the second layer."""
+"""``data/filters/<network>``: virtual filters of the second layer. Needs no torch."""
 
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
-from receptive.artifacts.files import read_arrays, read_json, write_json, writing
+from receptive.artifacts.files import read_arrays, read_json, write_arrays, write_json, writing
 
-FILTERS = Path("data/filters")
+FOLDER = Path("data/filters")
+STAGE = "filters"
 
 
-def write_filters(network: str, arrays: dict[str, np.ndarray], names: dict, metrics: dict) -> Path:
-    """``data/filters/<network>``: filters.npz, filters.json and metrics.json.
+class Filters(NamedTuple):
+    """The filters of the first two layers of a network.
 
-    Args:
-        arrays: ``first`` (k x q x y x x), ``second`` (p x k x y x x), and of ``methods.virtual_filters`` ``virtual``,
-            ``weights`` and ``places``.
-        names: ``first`` and ``second``, the names of the weights, and ``folded``, of the batch norm or None.
+    Attributes:
+        arrays: ``first`` (k x q x y x x), ``second`` (p x k x y x x), and of ``methods.filters`` ``virtual``
+            (p x q x y x x), ``weights`` (p x k) and ``places`` (p x k x 2).
+        names: names of the weights ``first`` and ``second``, and ``folded``, the name of the batch norm that is
+            multiplied into ``first``; None if there is none.
     """
-    folder = FILTERS / network
+
+    arrays: dict[str, np.ndarray]
+    names: dict[str, str | None]
+
+
+def write_filters(network: str, filters: Filters, metrics: dict) -> Path:
+    """Writes filters.npz, filters.json and metrics.json of a network; returns their folder."""
+    folder = FOLDER / network
     with writing(folder) as new:
-        np.savez(new / "filters.npz", **arrays)
-        write_json(new / "filters.json", names)
+        write_arrays(new / "filters.npz", filters.arrays)
+        write_json(new / "filters.json", filters.names)
         write_json(new / "metrics.json", metrics)
     return folder
 
 
-def read_filters(network: str) -> tuple[dict[str, np.ndarray], dict]:
-    """The arrays and names of ``write_filters``."""
-    folder, made_by = FILTERS / network, f"filters@{network}"
-    return read_arrays(folder / "filters.npz", made_by), read_json(folder / "filters.json", made_by)
+def read_filters(network: str) -> Filters:
+    """Arrays and names of a network."""
+    folder, made_by = FOLDER / network, f"{STAGE}@{network}"
+    return Filters(read_arrays(folder / "filters.npz", made_by), read_json(folder / "filters.json", made_by))

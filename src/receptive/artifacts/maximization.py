@@ -1,41 +1,55 @@
-"""``data/maximization/<network>``: images made to excite units and classes."""
+"""``data/maximization/<network>``: images that excite units and classes."""
 
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from receptive.artifacts.files import read_table, reading, write_json, write_table, writing
+from receptive.artifacts.files import read_arrays, read_table, write_arrays, write_json, write_table, writing
 
-MAXIMIZATION = Path("data/maximization")
+FOLDER = Path("data/maximization")
+STAGE = "maximize"
+COLUMNS = {
+    "results.parquet": (
+        *("network", "layer", "alias", "unit", "objective", "preset", "initialisation", "status"),
+        *("activation", "quantile", "natural_max", "iterations", "seed"),
+        *("top_px", "left_px", "bottom_px", "right_px"),
+    )
+}
 
 
-def write_maximization(network: str, results: "pd.DataFrame", images: dict[str, np.ndarray], metrics: dict) -> Path:
-    """``data/maximization/<network>``: results.parquet, images.npz and, for MLflow, metrics.json.
+class Maximization(NamedTuple):
+    """The maximized images of one network.
 
-    Args:
-        results: one row a result, group by group: ``network, layer, alias, unit, objective, preset, initialisation,
-            status, activation, quantile, natural_max, iterations, seed`` and the box of what is shown,
-            ``top_px, left_px, bottom_px, right_px`` (half-open, may leave the image).
-        images: by ``maximization_group`` the pixels of its rows in their order, float32, row x y x x x channel: the
-            part of the box inside the image; values leave [0, 1] where no real image lies.
+    Attributes:
+        results: one row per image, group by group. ``quantile`` and ``natural_max`` compare ``activation`` with the
+            responses to natural images; the box, in px, is the picture's (half-open; it may leave the image).
+        images: pixels of each group's rows in their order, by ``maximization_group``; float32, row x y x x x channel:
+            the part of the box inside the image. Values may leave [0, 1].
     """
-    folder = MAXIMIZATION / network
+
+    results: pd.DataFrame
+    images: dict[str, np.ndarray]
+
+
+def maximization_group(layer: str, objective: str, preset: str, initialisation: str) -> str:
+    """Key in ``Maximization.images`` of the results with these properties."""
+    return "/".join((layer, objective, preset, initialisation))
+
+
+def write_maximization(network: str, maximization: Maximization, metrics: dict) -> Path:
+    """Writes results.parquet, images.npz and metrics.json of a network; returns their folder."""
+    folder = FOLDER / network
     with writing(folder) as new:
-        write_table(new / "results.parquet", results)
-        np.savez(new / "images.npz", **images)
+        write_table(new / "results.parquet", maximization.results)
+        write_arrays(new / "images.npz", maximization.images)
         write_json(new / "metrics.json", metrics)
     return folder
 
 
-def maximization_group(layer: str, objective: str, preset: str, initialisation: str) -> str:
-    """The name under which the images of such results lie."""
-    return "/".join((layer, objective, preset, initialisation))
-
-
-def read_maximization(network: str) -> "tuple[pd.DataFrame, dict[str, np.ndarray]]":
-    """results.parquet, and the pixels of every group."""
-    folder, made_by = MAXIMIZATION / network, f"maximize@{network}"
-    results = read_table(folder / "results.parquet", made_by)
-    with reading(folder / "images.npz", made_by), np.load(folder / "images.npz") as arrays:
-        return results, dict(arrays)
+def read_maximization(network: str) -> Maximization:
+    """Results and images of a network."""
+    folder, made_by = FOLDER / network, f"{STAGE}@{network}"
+    results = read_table(folder / "results.parquet", made_by, COLUMNS["results.parquet"])
+    return Maximization(results, read_arrays(folder / "images.npz", made_by))

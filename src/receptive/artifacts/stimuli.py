@@ -1,43 +1,46 @@
-"""``data/stimuli/<network>``: preferred patches and mean preferred stimuli, one file per layer."""
+"""``data/stimuli/<network>``: preferred stimuli (image patches) and mean preferred stimuli, one file per layer."""
 
+from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 
-from receptive.artifacts.files import read_arrays
-from receptive.networks.layers import Layer
+from receptive.artifacts.files import read_arrays, write_arrays, writing
 
-STIMULI = Path("data/stimuli")
+FOLDER = Path("data/stimuli")
+STAGE = "stimuli"
 
 
-def write_stimuli(folder: Path, layer: "Layer", preferred: "pd.DataFrame", patches: np.ndarray, means: dict) -> None:
-    """``data/stimuli/<network>/<layer>.npz``: top patches and mean preferred stimuli of one layer.
+class LayerStimuli(NamedTuple):
+    """The stimuli of one layer.
 
-    Args:
-        preferred: the layer's rows of preferred.parquet; patches: their patches, uint8, row x y x x x channel.
-        means: mode to (mean, count, baseline) of ``MeanStimulus.result``.
+    Attributes:
+        layer: name of the layer.
+        arrays: one row per preferred stimulus: ``patches`` (uint8, row x y x x x channel), ``unit``, ``rank``, ``box``
+            (top, left, bottom, right in px) and ``activation``. For each mode of ``methods.mean_stimulus.MODES``:
+            ``mean_<mode>`` (unit x y x x x channel, in [0, 1], NaN where a unit has no mean), ``count_<mode>`` (unit)
+            and ``baseline_<mode>`` (y x x x channel). The three are empty where the mode has no position.
     """
-    arrays = {
-        "patches": patches,
-        "unit": preferred["unit"].to_numpy(),
-        "rank": preferred["rank"].to_numpy(),
-        "box": preferred[["top_px", "left_px", "bottom_px", "right_px"]].to_numpy(),
-        "activation": preferred["activation"].to_numpy(),
-    }
-    for mode, (mean, count, baseline) in means.items():
-        # the channel last, as pictures are stored; empty where the mode has no position
-        arrays[f"mean_{mode}"] = mean.movedim(1, -1).cpu().numpy() if mean.dim() == 4 else mean.numpy()
-        arrays[f"count_{mode}"] = count.cpu().numpy()
-        arrays[f"baseline_{mode}"] = baseline.movedim(0, -1).cpu().numpy() if baseline.dim() == 3 else baseline.numpy()
-    np.savez(folder / f"{layer.name}.npz", **arrays)
+
+    layer: str
+    arrays: dict[str, np.ndarray]
 
 
-def is_mined(network: str, layer: str) -> bool:
-    """Whether the layer's stimuli are there: of layers that see more than ``mine.largest_field`` they are not."""
-    return (STIMULI / network / f"{layer}.npz").exists()
+def write_stimuli(network: str, layers: Iterable[LayerStimuli]) -> Path:
+    """Writes one npz file per layer, in turn, so that one layer is in memory at a time; returns their folder."""
+    folder = FOLDER / network
+    with writing(folder) as new:
+        for layer, arrays in layers:
+            write_arrays(new / f"{layer}.npz", arrays)
+    return folder
+
+
+def has_stimuli(network: str, layer: str) -> bool:
+    """Whether the layer has stimuli. Layers whose field exceeds ``stimuli.largest_field`` have none."""
+    return (FOLDER / network / f"{layer}.npz").exists()
 
 
 def read_stimuli(network: str, layer: str) -> dict[str, np.ndarray]:
-    """The arrays of ``write_stimuli``."""
-    return read_arrays(STIMULI / network / f"{layer}.npz", f"mine@{network}")
+    """``LayerStimuli.arrays`` of one layer."""
+    return read_arrays(FOLDER / network / f"{layer}.npz", f"{STAGE}@{network}")

@@ -1,13 +1,16 @@
 """For the move only: everything of ``receptive.artifacts`` under its old name."""
 
 from receptive.artifacts.ablation import (
-    ABLATION,  # noqa: F401
+    FOLDER as ABLATION,  # noqa: F401
+)
+from receptive.artifacts.ablation import (
     read_ablation,  # noqa: F401
     write_ablation,  # noqa: F401
 )
 from receptive.artifacts.activations import (
-    ACTIVATIONS,  # noqa: F401
-    read_first_pool,  # noqa: F401
+    FOLDER as ACTIVATIONS,  # noqa: F401
+)
+from receptive.artifacts.activations import (
     read_histograms,  # noqa: F401
     read_preferred,  # noqa: F401
     read_units,  # noqa: F401
@@ -40,7 +43,9 @@ from receptive.artifacts.embedding import (
     write_embedding,  # noqa: F401
 )
 from receptive.artifacts.feature_maps import (
-    FEATURE_MAPS,  # noqa: F401
+    FOLDER as FEATURE_MAPS,  # noqa: F401
+)
+from receptive.artifacts.feature_maps import (
     read_feature_maps,  # noqa: F401
     write_feature_maps,  # noqa: F401
 )
@@ -57,7 +62,9 @@ from receptive.artifacts.files import read_arrays as _read_arrays  # noqa: F401
 from receptive.artifacts.files import reading as _reading  # noqa: F401
 from receptive.artifacts.files import reading_weights as _reading_weights  # noqa: F401
 from receptive.artifacts.filters import (
-    FILTERS,  # noqa: F401
+    FOLDER as FILTERS,  # noqa: F401
+)
+from receptive.artifacts.filters import (
     read_filters,  # noqa: F401
     write_filters,  # noqa: F401
 )
@@ -70,7 +77,9 @@ from receptive.artifacts.identity import (
     write_identity,  # noqa: F401
 )
 from receptive.artifacts.maximization import (
-    MAXIMIZATION,  # noqa: F401
+    FOLDER as MAXIMIZATION,  # noqa: F401
+)
+from receptive.artifacts.maximization import (
     maximization_group,  # noqa: F401
     read_maximization,  # noqa: F401
     write_maximization,  # noqa: F401
@@ -91,9 +100,11 @@ from receptive.artifacts.prepared import (
     prepared_digest,  # noqa: F401
     prepared_sources,  # noqa: F401
     raw_folder,  # noqa: F401
-    read_images as _read_images,
     read_prepared,  # noqa: F401
     write_prepared,  # noqa: F401
+)
+from receptive.artifacts.prepared import (
+    read_images as _read_images,
 )
 from receptive.artifacts.report import (
     REPORTS,  # noqa: F401
@@ -106,12 +117,18 @@ from receptive.artifacts.selectivity import (
 from receptive.artifacts.selectivity import read_selectivity as read_probe  # noqa: F401
 from receptive.artifacts.selectivity import write_selectivity as write_probe  # noqa: F401
 from receptive.artifacts.sparsity import (
-    SPARSITY,  # noqa: F401
+    FOLDER as SPARSITY,  # noqa: F401
+)
+from receptive.artifacts.sparsity import (
     read_sparsity,  # noqa: F401
 )
 from receptive.artifacts.stimuli import (
-    STIMULI,  # noqa: F401
-    is_mined,  # noqa: F401
+    FOLDER as STIMULI,  # noqa: F401
+)
+from receptive.artifacts.stimuli import (
+    has_stimuli as is_mined,  # noqa: F401
+)
+from receptive.artifacts.stimuli import (
     read_stimuli,  # noqa: F401
     write_stimuli,  # noqa: F401
 )

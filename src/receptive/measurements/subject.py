@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from torch import Tensor, nn
+from tqdm import tqdm
 
 from receptive.artifacts.prepared import read_images
 from receptive.artifacts.trained import read_network
@@ -91,15 +92,42 @@ class Subject:
         images = torch.from_numpy(np.ascontiguousarray(self.prepared.images[numbers]))
         return self.normalisation(pixels(images.to(self.device)))
 
-    def batches(self, size: int, first: int | None = None, workers: Workers = ALONE) -> Batches:
+    @property
+    def validation(self) -> np.ndarray:
+        """Numbers of the validation images, in order; int64."""
+        labels = self.prepared.labels
+        return labels.loc[labels["split"] == "validation", "image"].to_numpy()
+
+    def batches(
+        self, size: int, first: int | None = None, workers: Workers = ALONE, *, numbers: np.ndarray | None = None
+    ) -> Batches:
         """One pass over the validation images: (numbers, pixels) per batch, on the device (``loading.Batches``).
 
         Args:
             size: images per batch.
             first: how many images, from the first on; None is all.
+            workers: processes that share the pass; each takes some of the batches.
+            numbers: these images instead, in this order.
         """
-        return Batches(self.prepared, "validation", size, self.device, first, workers)
+        batches = Batches(self.prepared, "validation", size, self.device, first, workers)
+        if numbers is not None:
+            batches.numbers = numbers
+        return batches
 
-    def views(self, size: int, first: int | None = None) -> Iterator[tuple[Tensor, Tensor]]:
-        """The same pass as the network sees it: (numbers, normalised images) per batch."""
-        return normalised(self.batches(size, first), self.normalisation)
+    def views(
+        self,
+        size: int,
+        first: int | None = None,
+        workers: Workers = ALONE,
+        *,
+        numbers: np.ndarray | None = None,
+        progress: str = "",
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """The same pass as the network sees it: (numbers, normalised images) per batch.
+
+        Args:
+            progress: words of the progress bar, which appears when the pass begins, in process 0 only; "": no bar.
+        """
+        batches = self.batches(size, first, workers, numbers=numbers)
+        shown = tqdm(batches, desc=progress, unit="batch", disable=not progress or workers.rank > 0)
+        yield from normalised(shown, self.normalisation)

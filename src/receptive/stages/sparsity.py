@@ -7,17 +7,16 @@ import typer
 from receptive.stages import run
 
 
-def main(network: Annotated[str, typer.Argument(help="Name of the network.")]) -> None:
+def main(network: Annotated[str, typer.Argument(help="Name of the training.")]) -> None:
     """Write data/sparsity/NETWORK/layers.parquet."""
-    from receptive.io import artifacts
+    from receptive.artifacts.activations import read_units
+    from receptive.artifacts.sparsity import write_sparsity
     from receptive.methods.sparsity import layer_sparsity
     from receptive.params.reading import load_params
 
-    load_params().recipe(network)
-    table = layer_sparsity(artifacts.read_units(network))
-    with artifacts.writing(artifacts.SPARSITY / network) as folder:
-        artifacts.write_table(folder / "layers.parquet", table)
-    print(f"{artifacts.SPARSITY / network}: {len(table)} layers")
+    load_params().training(network)
+    layers = layer_sparsity(read_units(network))
+    print(f"{write_sparsity(network, layers)}: {len(layers)} layers")
 
 
 if __name__ == "__main__":
