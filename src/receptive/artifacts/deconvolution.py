@@ -7,18 +7,18 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from receptive.artifacts.files import read_arrays, read_table, reading, write_json, write_table, writing
+from receptive.artifacts.files import read_arrays, read_table, reading, write_arrays, write_json, write_table, writing
 
 FOLDER = Path("data/deconvolution")
 STAGE = "deconvolve"
 COLUMNS = {
-    "images": ("image", "label", "class_name"),
-    "energy": (
+    "images.parquet": ("image", "label", "class_name"),
+    "energy.parquet": (
         *("network", "state", "layer", "alias", "depth", "kind", "image", "label", "energy"),
         *("energy_outside_fraction", "area_outside_fraction", "image_energy_outside_fraction"),
     ),
-    "predictions": ("network", "image", "label", "class_name", "rank", "predicted", "probability"),
-    "units": (
+    "predictions.parquet": ("network", "image", "label", "class_name", "rank", "predicted", "probability"),
+    "units.parquet": (
         *("network", "layer", "unit", "rank", "image", "y", "x", "activation"),
         *("top_px", "left_px", "bottom_px", "right_px", "alias", "depth", "response", "peak"),
     ),
@@ -30,7 +30,7 @@ class UnitPatches(NamedTuple):
     """Single responses, each carried back alone and cut to what it sees.
 
     Attributes:
-        rows: ``COLUMNS["units"]``, one row per patch: the response's row of preferred.parquet with the box that was
+        rows: units.parquet, one row per patch: the response's row of preferred.parquet with the box that was
             cut, the layer's ``alias`` and ``depth``, ``response`` (what was carried back) and ``peak`` (the greatest
             absolute value of the reconstruction). A unit without a row is dead.
         patches: by layer, patch x y x x x channel, float16, in the order of the layer's rows; times ``peak`` they are
@@ -45,7 +45,7 @@ class LayerPatches(NamedTuple):
     """The part of ``UnitPatches`` that belongs to one layer.
 
     Attributes:
-        rows: ``COLUMNS["units"]``, one row per patch.
+        rows: units.parquet, one row per patch.
         patches: patch x y x x x channel, float16, in the same order.
     """
 
@@ -58,11 +58,11 @@ class Deconvolution:
     """What was carried back to the pixels: signed, in normalised space.
 
     Attributes:
-        images: ``COLUMNS["images"]``, one row per image shown.
+        images: images.parquet, one row per image shown.
         representations: by layer, shallow layers first, image x y x x x channel, float32, in the order of ``images``.
-        energy: ``COLUMNS["energy"]``, one row per state ("trained", "untrained"), layer and image: the sum of squares
+        energy: energy.parquet, one row per state ("trained", "untrained"), layer and image: the sum of squares
             of the reconstruction, and the shares that lie outside the subject; None where nobody knows the subject.
-        predictions: ``COLUMNS["predictions"]``, one row per image and rank.
+        predictions: predictions.parquet, one row per image and rank.
         units: single responses of units.
         metrics: small numbers, for MLflow; empty where ``energy`` is None.
     """
@@ -87,8 +87,7 @@ def write_deconvolution(network: str, content: Deconvolution) -> Path:
     folder = FOLDER / network
     with writing(folder) as new:
         _write(new, "images", content.images)
-        # savez takes any name as a keyword, which its type does not say
-        np.savez(new / "representations.npz", **content.representations)  # type: ignore[arg-type]
+        write_arrays(new / "representations.npz", content.representations)
         _write(new, "predictions", content.predictions)
         write_unit_patches(new, content.units)
         if content.energy is not None:
@@ -106,14 +105,14 @@ def write_unit_patches(folder: Path, units: UnitPatches) -> None:
 
 def read_deconvolution(network: str, table: str) -> pd.DataFrame:
     """One table of ``Deconvolution``: "images", "predictions" or "units"."""
-    return read_table(FOLDER / network / f"{table}.parquet", f"{STAGE}@{network}", COLUMNS[table])
+    return read_table(FOLDER / network / f"{table}.parquet", f"{STAGE}@{network}", COLUMNS[f"{table}.parquet"])
 
 
 def read_energy(network: str) -> pd.DataFrame | None:
     """The energies of the reconstructions, trained and untrained; None where nobody knows the subject."""
     path = FOLDER / network / "energy.parquet"
     read_deconvolution(network, "images")  # an error where the whole folder is missing
-    return read_table(path, f"{STAGE}@{network}", COLUMNS["energy"]) if path.exists() else None
+    return read_table(path, f"{STAGE}@{network}", COLUMNS["energy.parquet"]) if path.exists() else None
 
 
 def read_representations(network: str) -> dict[str, np.ndarray]:
@@ -130,4 +129,4 @@ def read_unit_patches(network: str, layer: str) -> LayerPatches | None:
 
 
 def _write(folder: Path, name: str, table: pd.DataFrame) -> None:
-    write_table(folder / f"{name}.parquet", table[list(COLUMNS[name])])
+    write_table(folder / f"{name}.parquet", table[list(COLUMNS[f"{name}.parquet"])])

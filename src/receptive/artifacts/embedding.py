@@ -8,29 +8,29 @@ import pandas as pd
 
 from receptive.artifacts import deconvolution
 from receptive.artifacts.deconvolution import UnitPatches, write_unit_patches
-from receptive.artifacts.files import read_arrays, read_table, write_json, write_table, writing
+from receptive.artifacts.files import read_arrays, read_table, write_arrays, write_json, write_table, writing
 
 FOLDER = Path("data/embedding")
 STAGE = "embed"
 STRONGEST = 3
 """Units named at each point."""
 COLUMNS = {
-    "layers": (
+    "layers.parquet": (
         *("network", "layer", "alias", "depth", "kind", "reason", "points", "images", "coinciding"),
         *("method", "perplexity", "components", "variance_fraction", "kl_divergence", "trustworthiness"),
         *("purity_space", "purity_map", "purity_chance"),
     ),
-    "points": (
+    "<layer>.parquet": (
         *("image", "y", "x", "label", "class_name", "e1", "e2", "top_px", "left_px", "bottom_px", "right_px"),
         *(f"{name}_{rank}" for rank in range(1, STRONGEST + 1) for name in ("unit", "activation")),
     ),
-    "regions": (
+    "regions.parquet": (
         *("layer", "region", "chosen_by", "left", "low", "side", "points", "label", "class_name", "label_fraction"),
     ),
-    "region_units": ("layer", "region", "rank", "unit", "activation"),
-    "units": deconvolution.COLUMNS["units"],
-    "purity": ("network", "state", "layer", "alias", "depth", "kind", "value", "chance", "points"),
-    "purity_images": ("network", "state", "layer", "image", "label", "value"),
+    "region_units.parquet": ("layer", "region", "rank", "unit", "activation"),
+    "units.parquet": deconvolution.COLUMNS["units.parquet"],
+    "purity.parquet": ("network", "state", "layer", "alias", "depth", "kind", "value", "chance", "points"),
+    "purity_images.parquet": ("network", "state", "layer", "image", "label", "value"),
 }
 """The columns of each table, in order."""
 
@@ -40,7 +40,7 @@ class LayerMap:
     """The map of one layer's representation space.
 
     Attributes:
-        points: ``COLUMNS["points"]``, one row per point: where it comes from, its place in the plane (``e1``, ``e2``),
+        points: <layer>.parquet, one row per point: where it comes from, its place in the plane (``e1``, ``e2``),
             the box of its patch (half-open, may leave the image; the whole image for layers that see more) and its
             strongest units, strongest first (-1 and 0 where fewer are active).
         grids: row numbers of ``points``, -1 for none: ``grid_<cells>`` (row x column, the top row first), ``regions``
@@ -56,16 +56,16 @@ class Embedding:
     """The maps of some layers, and what every layer groups.
 
     Attributes:
-        layers: ``COLUMNS["layers"]``, one row per layer that was to be mapped: ``reason`` (why there is no map, or
+        layers: layers.parquet, one row per layer that was to be mapped: ``reason`` (why there is no map, or
             empty), ``coinciding`` (points left out because an earlier one has the same vector), and the map's quality
             (``methods.embedding.Map``, ``methods.embedding_purity``).
         maps: by layer; layers without a map are not there.
-        regions: ``COLUMNS["regions"]``, one row per region of a map; its square is in the plane's units.
-        region_units: ``COLUMNS["region_units"]``, one row per region and rank; ``activation`` is the mean over the
+        regions: regions.parquet, one row per region of a map; its square is in the plane's units.
+        region_units: region_units.parquet, one row per region and rank; ``activation`` is the mean over the
             region.
         units: top patches of those units, carried back to the pixels.
-        purity: ``COLUMNS["purity"]``, one row per state ("trained", "untrained", "pixels") and conv or pool layer.
-        purity_images: ``COLUMNS["purity_images"]``, one row per state, layer and image.
+        purity: purity.parquet, one row per state ("trained", "untrained", "pixels") and conv or pool layer.
+        purity_images: purity_images.parquet, one row per state, layer and image.
         metrics: small numbers, for MLflow.
     """
 
@@ -91,11 +91,10 @@ def write_embedding(network: str, content: Embedding) -> Path:
     folder = FOLDER / network
     with writing(folder) as new:
         for name in ("layers", "regions", "region_units", "purity", "purity_images"):
-            write_table(new / f"{name}.parquet", getattr(content, name)[list(COLUMNS[name])])
+            write_table(new / f"{name}.parquet", getattr(content, name)[list(COLUMNS[f"{name}.parquet"])])
         for layer, layer_map in content.maps.items():
-            write_table(new / f"{layer}.parquet", layer_map.points[list(COLUMNS["points"])])
-            # savez takes any name as a keyword, which its type does not say
-            np.savez(new / f"{layer}.npz", **layer_map.grids)  # type: ignore[arg-type]
+            write_table(new / f"{layer}.parquet", layer_map.points[list(COLUMNS["<layer>.parquet"])])
+            write_arrays(new / f"{layer}.npz", layer_map.grids)
         write_unit_patches(new, content.units)
         write_json(new / "metrics.json", content.metrics)
     return folder
@@ -103,7 +102,7 @@ def write_embedding(network: str, content: Embedding) -> Path:
 
 def read_embedding(network: str, table: str) -> pd.DataFrame:
     """One table of ``Embedding`` by its name, or the points of a layer's map by the layer's name."""
-    columns = COLUMNS.get(table, COLUMNS["points"])
+    columns = COLUMNS.get(f"{table}.parquet", COLUMNS["<layer>.parquet"])
     return read_table(FOLDER / network / f"{table}.parquet", f"{STAGE}@{network}", columns)
 
 

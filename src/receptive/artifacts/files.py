@@ -40,6 +40,11 @@ def writing(folder: Path) -> Iterator[Path]:
         raise
 
 
+def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """Writes arrays with their names as .npz, in their order."""
+    np.savez(path, **arrays)  # type: ignore[arg-type]  # numpy's stub knows no names but its own
+
+
 def write_json(path: Path, value: dict) -> None:
     """Small numbers, sorted by key."""
     path.write_text(json.dumps(value, indent=2, sort_keys=True) + "\n")

@@ -6,16 +6,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from receptive.artifacts.files import read_arrays, read_table, write_json, write_table, writing
+from receptive.artifacts.files import read_arrays, read_table, write_arrays, write_json, write_table, writing
 
 FOLDER = Path("data/identity")
 STAGE = "identity"
 COLUMNS = {
-    "units": (
+    "units.parquet": (
         *("network", "state", "measure", "group", "layer", "alias", "depth", "other_layer", "other_alias"),
         *("other_depth", "unit", "own", "others", "share_less_similar"),
     ),
-    "tests": ("network", "state", "measure", "group", "pairs", "value", "p_value", "draws"),
+    "tests.parquet": ("network", "state", "measure", "group", "pairs", "value", "p_value", "draws"),
 }
 """The columns of each table, in order."""
 
@@ -27,9 +27,9 @@ class Identity:
     States are "trained" and "untrained", measures "responses" and "stimuli".
 
     Attributes:
-        units: ``COLUMNS["units"]``, one row per state, measure, pair of layers and channel (``methods.identity``); NaN
+        units: units.parquet, one row per state, measure, pair of layers and channel (``methods.identity``); NaN
             where a channel has no similarity. Empty where no two layers have as many channels on maps of one size.
-        tests: ``COLUMNS["tests"]``, one row per state, measure and group of layers, and one ("all") of all groups
+        tests: tests.parquet, one row per state, measure and group of layers, and one ("all") of all groups
             together (``methods.identity.identity_test``).
         similarities: under the names of ``identity_pair``, channel x channel, float32.
         metrics: small numbers, for MLflow.
@@ -49,10 +49,9 @@ def write_identity(network: str, content: Identity) -> Path:
     """
     folder = FOLDER / network
     with writing(folder) as new:
-        write_table(new / "units.parquet", content.units[list(COLUMNS["units"])])
-        write_table(new / "tests.parquet", content.tests[list(COLUMNS["tests"])])
-        # savez takes any name as a keyword, which its type does not say
-        np.savez(new / "similarities.npz", **content.similarities)  # type: ignore[arg-type]
+        write_table(new / "units.parquet", content.units[list(COLUMNS["units.parquet"])])
+        write_table(new / "tests.parquet", content.tests[list(COLUMNS["tests.parquet"])])
+        write_arrays(new / "similarities.npz", content.similarities)
         write_json(new / "metrics.json", content.metrics)
     return folder
 
@@ -64,7 +63,7 @@ def identity_pair(state: str, measure: str, layer: str, other_layer: str) -> str
 
 def read_identity(network: str, table: str = "units") -> pd.DataFrame:
     """One table of ``Identity``: "units" or "tests"."""
-    return read_table(FOLDER / network / f"{table}.parquet", f"{STAGE}@{network}", COLUMNS[table])
+    return read_table(FOLDER / network / f"{table}.parquet", f"{STAGE}@{network}", COLUMNS[f"{table}.parquet"])
 
 
 def read_similarities(network: str) -> dict[str, np.ndarray]:

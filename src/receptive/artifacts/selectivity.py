@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from receptive.artifacts.files import read_arrays, read_table, write_json, write_table, writing
+from receptive.artifacts.files import read_arrays, read_table, write_arrays, write_json, write_table, writing
 
 FOLDER = Path("data/selectivity")
 STAGE = "selectivity"
@@ -19,7 +19,7 @@ _UNITS = (
     *("colour_index", "colour_frequency", "colour_uniform", "colour_modulation", "colour_axis"),
     *JUDGED,
 )
-COLUMNS = {"units": _UNITS, "filters": _UNITS, "stimuli": ("axis", "orientation", "frequency")}
+COLUMNS = {"units.parquet": _UNITS, "filters.parquet": _UNITS, "stimuli.parquet": ("axis", "orientation", "frequency")}
 """The columns of each table, in order."""
 
 
@@ -42,10 +42,10 @@ class Selectivity:
     States are "trained", "untrained" and "shuffled" (the trained weights, the places of every kernel permuted).
 
     Attributes:
-        units: ``COLUMNS["units"]``, one row per state, layer and unit: ``methods.selectivity.measures`` and the
+        units: units.parquet, one row per state, layer and unit: ``methods.selectivity.measures`` and the
             verdicts ``JUDGED``; NA where a unit answers nothing, or the images have no colour.
-        filters: ``COLUMNS["filters"]``, the same of the first convolution, from its kernels alone.
-        stimuli: ``COLUMNS["stimuli"]``, one row per condition.
+        filters: filters.parquet, the same of the first convolution, from its kernels alone.
+        stimuli: stimuli.parquet, one row per condition.
         tuning: of the trained units by layer, in the order of ``stimuli``.
         metrics: small numbers, for MLflow.
     """
@@ -67,23 +67,20 @@ def write_selectivity(network: str, content: Selectivity) -> Path:
         The folder.
     """
     folder = FOLDER / network
-    arrays = {
-        f"{name}/{layer}": values
-        for layer, tuning in content.tuning.items()
-        for name, values in tuning._asdict().items()
-    }
+    arrays: dict[str, np.ndarray] = {}
+    for layer, tuning in content.tuning.items():
+        arrays |= {f"strength/{layer}": tuning.strength, f"rate/{layer}": tuning.rate}
     with writing(folder) as new:
-        for name in COLUMNS:
-            write_table(new / f"{name}.parquet", getattr(content, name)[list(COLUMNS[name])])
-        # savez takes any name as a keyword, which its type does not say
-        np.savez(new / "tuning.npz", **arrays)  # type: ignore[arg-type]
+        for name, columns in COLUMNS.items():
+            write_table(new / name, getattr(content, name.removesuffix(".parquet"))[list(columns)])
+        write_arrays(new / "tuning.npz", arrays)
         write_json(new / "metrics.json", content.metrics)
     return folder
 
 
 def read_selectivity(network: str, table: str = "units") -> pd.DataFrame:
     """One table of ``Selectivity``: "units", "filters" or "stimuli"."""
-    return read_table(FOLDER / network / f"{table}.parquet", f"{STAGE}@{network}", COLUMNS[table])
+    return read_table(FOLDER / network / f"{table}.parquet", f"{STAGE}@{network}", COLUMNS[f"{table}.parquet"])
 
 
 def read_tuning(network: str) -> dict[str, np.ndarray]:

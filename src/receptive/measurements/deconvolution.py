@@ -96,7 +96,7 @@ def measure(subject: Subject, chosen: Plan, advance: Advance) -> Deconvolution:
         control = energies(subject.untrained(), "untrained", chosen.control, chosen.whole, settings.batch_size, advance)
         energy = pd.concat([energy, control], ignore_index=True)
     return Deconvolution(
-        images=chosen.images.head(settings.images)[list(COLUMNS["images"])].reset_index(drop=True),
+        images=chosen.images.head(settings.images)[list(COLUMNS["images.parquet"])].reset_index(drop=True),
         representations=whole.reconstructions,
         energy=energy,
         predictions=whole.predictions,
@@ -127,8 +127,8 @@ class Whole:
 
     Attributes:
         reconstructions: by layer, image x y x x x channel, float32, of the images shown.
-        energy: ``COLUMNS["energy"]``, of all images; None where nobody knows the subject.
-        predictions: ``COLUMNS["predictions"]``, of the images shown.
+        energy: energy.parquet, of all images; None where nobody knows the subject.
+        predictions: predictions.parquet, of the images shown.
     """
 
     reconstructions: dict[str, np.ndarray]
@@ -181,7 +181,7 @@ def whole_representations(
 def energies(
     subject: Subject, state: str, images: pd.DataFrame, layers: list[Layer], batch_size: int, advance: Advance
 ) -> pd.DataFrame:
-    """The energy of each layer's reconstructions against the subject's mask: ``COLUMNS["energy"]``.
+    """The energy of each layer's reconstructions against the subject's mask: energy.parquet.
 
     Args:
         state: what the table calls the network: "trained" or "untrained".
@@ -221,7 +221,7 @@ def _energy(subject: Subject, state: str, layer: Layer, batch: Batch) -> pd.Data
 
 @torch.no_grad()
 def _predictions(subject: Subject, batch: Batch, count: int) -> pd.DataFrame:
-    """``COLUMNS["predictions"]`` of the first ``count`` images of a batch."""
+    """predictions.parquet of the first ``count`` images of a batch."""
     classes = subject.prepared.classes
     scores = subject.network(batch.images[:count])
     probability, label = scores.softmax(1).topk(min(PREDICTIONS, len(classes)))
@@ -233,7 +233,7 @@ def _predictions(subject: Subject, batch: Batch, count: int) -> pd.DataFrame:
         predicted=np.array(classes, dtype=object)[label.flatten().cpu().numpy()],
         probability=probability.flatten().cpu().numpy(),
     )
-    return table[list(COLUMNS["predictions"])]
+    return table[list(COLUMNS["predictions.parquet"])]
 
 
 # ---------------------------------------------------------------- single responses

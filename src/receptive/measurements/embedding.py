@@ -141,9 +141,11 @@ def measure(subject: Subject, chosen: Plan, preferred: pd.DataFrame, advance: Ad
     }
     purity = purity_by_layer(subject, chosen.spatial, chosen.purity_samples, states, settings, chosen.largest, advance)
     mapped = map_layers(subject, chosen, trained[:maps], advance)
-    layers = pd.DataFrame([each.row for each in mapped]).reindex(columns=list(COLUMNS["layers"]))
-    regions = pd.DataFrame([row for each in mapped for row in each.regions], columns=list(COLUMNS["regions"]))
-    region_units = pd.DataFrame([row for each in mapped for row in each.units], columns=list(COLUMNS["region_units"]))
+    layers = pd.DataFrame([each.row for each in mapped]).reindex(columns=list(COLUMNS["layers.parquet"]))
+    regions = pd.DataFrame([row for each in mapped for row in each.regions], columns=list(COLUMNS["regions.parquet"]))
+    region_units = pd.DataFrame(
+        [row for each in mapped for row in each.units], columns=list(COLUMNS["region_units.parquet"])
+    )
     return Embedding(
         layers=layers,
         maps={each.layer.name: each.map for each in mapped if each.map is not None},
@@ -205,10 +207,10 @@ class Mapped:
     """What one layer adds to ``Embedding``.
 
     Attributes:
-        row: its row of ``COLUMNS["layers"]``; without a map the quality is missing and ``reason`` says why.
+        row: its row of layers.parquet; without a map the quality is missing and ``reason`` says why.
         map: None where there is no map.
-        regions: rows of ``COLUMNS["regions"]``.
-        units: rows of ``COLUMNS["region_units"]``.
+        regions: rows of regions.parquet.
+        units: rows of region_units.parquet.
     """
 
     layer: Layer
@@ -275,7 +277,7 @@ def map_layer(
     for name, space in (("purity_space", vectors), ("purity_map", plane)):
         quality[name] = mean_purity(space, labels, images, settings.neighbours)
     quality["purity_chance"] = float(np.nanmean(chance(labels, images)))
-    points = points.assign(e1=plane[:, 0], e2=plane[:, 1])[list(COLUMNS["points"])]
+    points = points.assign(e1=plane[:, 0], e2=plane[:, 1])[list(COLUMNS["<layer>.parquet"])]
     parts = regions_of(layer, plane, vectors, points, chosen.centres.get(layer.name), settings)
     return Mapped(layer, heading | quality, LayerMap(points, parts.grids), parts.rows, parts.units)
 
@@ -297,7 +299,7 @@ def points_to_map(vectors: np.ndarray) -> np.ndarray:
 def point_table(
     layer: Layer, sample: Sample, vectors: np.ndarray, labels: pd.DataFrame, largest: float
 ) -> pd.DataFrame:
-    """One row per point, ``COLUMNS["points"]`` but for its place in the plane.
+    """One row per point, <layer>.parquet but for its place in the plane.
 
     Args:
         vectors: point x unit, of the positions of ``sample``.
@@ -320,8 +322,8 @@ class Regions:
 
     Attributes:
         grids: as in ``artifacts.embedding.LayerMap``.
-        rows: one row of ``COLUMNS["regions"]`` per region.
-        units: one row of ``COLUMNS["region_units"]`` per region and rank.
+        rows: one row of regions.parquet per region.
+        units: one row of region_units.parquet per region and rank.
     """
 
     grids: dict[str, np.ndarray]
@@ -370,7 +372,7 @@ def regions_of(
 
 
 def _strongest_in(layer: Layer, number: int, region: Region, vectors: np.ndarray, count: int) -> list[dict[str, Any]]:
-    """One row of ``COLUMNS["region_units"]`` per rank: the units that answer most to the region, on average."""
+    """One row of region_units.parquet per rank: the units that answer most to the region, on average."""
     if not len(region.members):
         return []
     best = strongest_units(vectors[region.members].mean(0, keepdims=True), count)

@@ -27,8 +27,8 @@ class Purity:
     """Label purity of every layer.
 
     Attributes:
-        table: ``COLUMNS["purity"]``.
-        images: ``COLUMNS["purity_images"]``.
+        table: purity.parquet.
+        images: purity_images.parquet.
     """
 
     table: pd.DataFrame

@@ -9,15 +9,18 @@ from receptive.stages import run
 
 def main(network: Annotated[str, typer.Argument(help="Name of the training.")]) -> None:
     """Write data/deconvolution/NETWORK."""
+    from receptive.params.reading import load_params
+
+    params = load_params()
+    params.training(network)  # an unknown name is refused before torch is loaded
+
     from tqdm import tqdm
 
     from receptive.artifacts.activations import read_preferred
     from receptive.artifacts.deconvolution import write_deconvolution
     from receptive.measurements import deconvolution
     from receptive.measurements.subject import Subject
-    from receptive.params.reading import load_params
 
-    params = load_params()
     subject = Subject.load(params, network)
     largest = params.stimuli.largest_field * subject.image_size
     plan = deconvolution.plan(subject, read_preferred(network), params.deconvolve, largest)

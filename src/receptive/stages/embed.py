@@ -10,15 +10,18 @@ from receptive.stages import run
 
 def main(network: Annotated[str, typer.Argument(help="Name of the training.")]) -> None:
     """Write data/embedding/NETWORK."""
+    from receptive.params.reading import load_params
+
+    params = load_params()
+    params.training(network)  # an unknown name is refused before torch is loaded
+
     from tqdm import tqdm
 
     from receptive.artifacts.activations import read_preferred
     from receptive.artifacts.embedding import write_embedding
     from receptive.measurements import embedding
     from receptive.measurements.subject import Subject
-    from receptive.params.reading import load_params
 
-    params = load_params()
     subject = Subject.load(params, network)
     largest = params.stimuli.largest_field * subject.image_size
     plan = embedding.plan(subject, params.embed, params.seed, largest)
