@@ -126,7 +126,13 @@ def test_a_dead_layer_beside_a_mapped_one_has_a_row_with_a_reason(study):
     assert layers["reason"]["c2"] == ""
     assert layers["reason"]["c4"].startswith("toy, c4: all 120 vectors are equal, so there is nothing to map")
     assert np.isnan(layers["trustworthiness"]["c4"])
-    assert layers.loc["c2", ["network", "layer", "depth", "kind", "images"]].tolist() == ["toy", "c2.relu", 2, "conv", 20]
+    assert layers.loc["c2", ["network", "layer", "depth", "kind", "images"]].tolist() == [
+        "toy",
+        "c2.relu",
+        2,
+        "conv",
+        20,
+    ]
     assert list(content.maps) == ["c2.relu"]
     assert set(content.regions["layer"]) == {"c2.relu"}
     assert list(content.units.patches) == ["c2.relu"]
@@ -161,7 +167,7 @@ def test_coinciding_points_are_counted_and_left_out(subject, settings):
 
 
 def test_the_quality_of_the_map_is_the_purity_of_space_and_plane(study, subject, settings):
-    plan, content = study
+    _, content = study
     points, row = content.maps["c2.relu"].points, content.layers.iloc[0]
     vectors = np.stack(
         [

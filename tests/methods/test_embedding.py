@@ -1,26 +1,18 @@
 """Maps of representation spaces against literal t-SNE quantities, scikit-learn, and planted structure."""
 
-import copy
 from functools import partial
-from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import openTSNE
-import pandas as pd
 import pytest
 import torch
-import yaml
-from oracles import with_integers, with_random_statistics
+from oracles import with_integers
 from scipy import stats
 from scipy.sparse import csr_matrix
 from sklearn.manifold import TSNE, trustworthiness
 from torch import nn
 
-from receptive import networks
-from receptive.datasets.prepared import prepare
 from receptive.errors import ReceptiveError
-from receptive.io import artifacts
 from receptive.methods import embedding
 from receptive.methods.embedding import (
     Constant,
@@ -44,11 +36,7 @@ from receptive.methods.embedding import (
     vectors_at,
     whole_plane,
 )
-from receptive.networks.parts.normalisation import Normalisation
-from receptive.stages import embed as stage
-from receptive.stages.embed import centres_by_hand, points_to_map
 
-PROJECT = Path(__file__).parents[2]
 SETTINGS = dict(perplexity=10, components=8, opentsne_from=10_000, neighbours=10, seed=5, threads=1)
 
 
@@ -296,78 +284,6 @@ def test_what_cannot_be_mapped_is_refused_in_one_line_that_names_the_layer(vecto
     assert line.startswith("vggcnn, c5_3: ")
     assert words in line
     assert "\n" not in line
-
-
-def test_a_dead_layer_is_told_from_too_few_points():
-    """Of equal vectors distinct leaves one point, of which embed would say that it is too few."""
-    for dead in (np.zeros((40, 4), np.float32), np.full((40, 4), np.nan, np.float32)):
-        assert points_to_map(dead).tolist() == list(range(40))
-    assert points_to_map(np.float32([[1, 2], [1, 2], [0, 2]])).tolist() == [0, 2]
-
-
-def test_regions_are_looked_up_among_the_layers_that_are_mapped():
-    chosen = [SimpleNamespace(name="c4_1.relu", alias="c4_1"), SimpleNamespace(name="c5_3.relu", alias="c5_3")]
-    centres = [[0.5, 0.5]]
-    for word in ("c5_3", "c5_3.relu", "c5.3"):
-        assert centres_by_hand({word: centres}, chosen, "vggcnn") == {"c5_3.relu": centres}
-    with pytest.raises(ReceptiveError, match=r"embed.regions.vggcnn: no layer 'c1_1': choose one of c4_1, c5_3"):
-        centres_by_hand({"c5_3": centres, "c1_1": centres}, chosen, "vggcnn")
-
-
-@pytest.fixture
-def small_study(tmp_path, monkeypatch):
-    """Runs the stage for a FiveCNN whose layer c4 is dead, in a folder of its own, with changed settings."""
-    committed = yaml.safe_load((PROJECT / "params.yaml").read_text())
-    monkeypatch.chdir(tmp_path)
-    images = np.random.default_rng(0).integers(0, 256, (40, 32, 32, 3), dtype=np.uint8)
-    classes = tuple(committed["data"]["five"])
-    labels = pd.DataFrame({"image": range(40), "split": ["train"] * 20 + ["validation"] * 20})
-    labels["label"] = np.arange(40) % 5
-    labels["class_name"] = [classes[label] for label in labels["label"]]
-    prepared = prepare("collages", images, labels, classes)
-    net = with_random_statistics(networks.build("fivecnn", 5, 32, width=0.25)).eval()
-    for parameter in net.c4.parameters():
-        nn.init.zeros_(parameter)
-    network = net, Normalisation.of_channels([0.5] * 3, [1] * 3), {"image_size": 32, "channels": 3}
-    monkeypatch.setattr(artifacts, "read_images", lambda params, network: prepared)
-    monkeypatch.setattr(artifacts, "read_network", lambda name, trained=True: network)
-    preferred = pd.DataFrame(columns=["layer", "unit", "rank", "activation", "image", "y", "x", *stage.BOX])
-    monkeypatch.setattr(artifacts, "read_preferred", lambda name: preferred.astype({"unit": int, "rank": int}))
-
-    def call(**changes):
-        values = copy.deepcopy(committed)
-        values["embed"] |= {"positions": 120, "images": 20, "perplexity": 5.0, "purity_images": 20} | changes
-        (tmp_path / "params.yaml").write_text(yaml.safe_dump(values))
-        stage.main("fivecnn")
-
-    return call
-
-
-def test_no_map_at_all_is_an_error_that_names_every_layer(small_study, tmp_path, capsys):
-    with pytest.raises(ReceptiveError) as caught:
-        small_study(perplexity=3000.0)
-    first, second = str(caught.value).split("; ")
-    assert first.startswith(
-        "fivecnn, c2: 120 points are too few for perplexity 3000, which needs 9001: raise embed.pos"
-    )
-    assert second.startswith("fivecnn, c4: all 120 vectors are equal, so there is nothing to map: choose another")
-    assert "warning" not in capsys.readouterr().err
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["params.yaml"]
-
-
-def test_a_dead_layer_that_is_named_is_an_error(small_study):
-    with pytest.raises(ReceptiveError, match=r"^fivecnn, c4: all 120 vectors are equal"):
-        small_study(layers={"fivecnn": ["c2", "c4"]})
-
-
-def test_a_dead_layer_beside_a_mapped_one_is_a_warning(small_study, capsys):
-    small_study()
-    out, err = capsys.readouterr()
-    assert out == f"{Path('data/embedding/fivecnn')}: maps of c2, purity of 8 layers\n"
-    assert "warning: no map: fivecnn, c4: all 120 vectors are equal, so there is nothing to map" in err
-    reasons = artifacts.read_embedding("fivecnn", "layers").set_index("alias")["reason"]
-    assert reasons["c2"] == ""
-    assert reasons["c4"].startswith("fivecnn, c4: all 120 vectors are equal")
 
 
 def test_one_unit_is_enough_for_a_map():
