@@ -29,7 +29,8 @@ def subject():
 @pytest.fixture(scope="module")
 def measured(subject):
     rng = np.random.default_rng(0)
-    samples = [Sample(layer.name, IMAGES, *rng.integers(0, SIDE, (2, len(IMAGES)))) for layer in subject.layers]
+    # at the borders and beside them, where what lies outside the image matters
+    samples = [Sample(layer.name, IMAGES, *rng.choice([0, 1, SIDE - 1], (2, len(IMAGES)))) for layer in subject.layers]
     states = {state: [rng.normal(size=(16, 4)).astype(np.float32) for _ in samples] for state in ("trained", "before")}
     settings = load_params().embed.model_copy(update={"neighbours": NEIGHBOURS, "batch_size": 5})
     told = []
@@ -65,7 +66,11 @@ def test_pixels_are_those_of_the_patch_with_zeros_outside_or_of_the_whole_image(
     small, large = subject.layers  # 3 px are shown, 7 are more than 4
     around = np.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0)))
     patches = [around[i, y : y + 3, x : x + 3] for i, (y, x) in enumerate(zip(samples[0].y, samples[0].x, strict=True))]
-    np.testing.assert_allclose(of(purity, "pixels", small), literal_purity(np.reshape(patches, (16, -1)), labels))
+    expected = literal_purity(np.reshape(patches, (16, -1)), labels)
+    filled = np.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=9)
+    other = [filled[i, y : y + 3, x : x + 3] for i, (y, x) in enumerate(zip(samples[0].y, samples[0].x, strict=True))]
+    assert (literal_purity(np.reshape(other, (16, -1)), labels) != expected).any()
+    np.testing.assert_allclose(of(purity, "pixels", small), expected)
     np.testing.assert_allclose(of(purity, "pixels", large), literal_purity(images.reshape(16, -1), labels))
     assert shown_boxes(large, samples[1], 4).tolist() == [[0, 0, SIDE, SIDE]] * 16
     first = shown_boxes(small, samples[0], 4)[0].tolist()

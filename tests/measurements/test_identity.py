@@ -172,6 +172,7 @@ def test_without_comparable_layers_there_are_tables_without_rows(subject):
     assert content.units.columns.tolist() == list(COLUMNS["units.parquet"])
     assert content.tests.columns.tolist() == list(COLUMNS["tests.parquet"])
     assert content.units.empty
+    assert content.units["network"].dtype == pd.Series(["toy"]).dtype  # text also where there are no rows
     assert content.tests.empty
     assert (content.similarities, content.metrics) == ({}, {})
 

@@ -222,3 +222,16 @@ def test_every_unit_has_a_row_in_every_state(subject):
         np.testing.assert_array_equal(tuning.strength, answers[name].strength.astype(np.float32))
         np.testing.assert_array_equal(tuning.rate, answers[name].rate.astype(np.float32))
     assert content.metrics == selectivity.metrics_of(content.units)
+
+
+def test_units_that_luminance_hardly_moves_have_no_orientation(subject):
+    shown = selectivity.stimuli(subject, SETTINGS)
+    settings = SETTINGS.model_copy(update={"weakest": 0.6})
+    content = selectivity.measure(subject, shown, settings, 0, CPU, nothing)
+    units = content.units[content.units["state"] == "trained"].set_index("layer")
+    gratings = [at for at, condition in enumerate(shown) if condition.axis == "luminance" and condition.frequency > 0]
+    answered = np.concatenate(
+        [part.strength[gratings].max(0) > 0.6 * part.strength.max(0) for part in content.tuning.values()]
+    )
+    assert 0 < answered.sum() < len(answered)
+    np.testing.assert_array_equal(units["osi"].notna(), answered)
