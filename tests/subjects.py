@@ -21,7 +21,7 @@ def noisy_images(side: int, labels: Sequence[int], training: int, channels: int 
     rng = np.random.default_rng(seed)
     count = len(labels)
     images = rng.integers(0, 256, (2 * count, side, side, channels), dtype=np.uint8)
-    names = tuple("ant bee cow dog".split()[: max(labels) + 1])
+    names = tuple(["ant", "bee", "cow", "dog"][: max(labels) + 1])
     table = pd.DataFrame(
         {
             "image": 1 + 2 * np.arange(count),
