@@ -1,5 +1,6 @@
 """Stage embed on a small folder: what it prints and what it leaves when a layer is dead."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -7,11 +8,11 @@ import pandas as pd
 import pytest
 import yaml
 from controlled import with_a_dead_layer
+from safetensors.torch import save_file
 
 from receptive.artifacts.deconvolution import COLUMNS
 from receptive.artifacts.embedding import read_embedding
 from receptive.artifacts.prepared import write_prepared
-from receptive.artifacts.trained import write_network
 from receptive.datasets.prepared import prepare
 from receptive.errors import ReceptiveError
 from receptive.networks.parts.normalisation import Normalisation
@@ -33,12 +34,14 @@ def folder(tmp_path, monkeypatch):
     labels["class_name"] = [classes[label] for label in labels["label"]]
     images = np.random.default_rng(0).integers(0, 256, (40, 32, 32, 3), dtype=np.uint8)
     write_prepared(prepare(values["trainings"]["fivecnn"]["images"], images, labels, classes))
-    network = with_a_dead_layer(5, 32)
-    description = {"classes": classes, "image_size": 32, "channels": 3, "first_filters": "c1.conv.weight"}
-    description["options"] = {"width": 0.25, "dropout": None, "conv_stride": None, "batch_norm": None}
-    write_network(
-        "fivecnn", network, Normalisation.of_channels([0.5] * 3, [1] * 3), description, [], {}, network.state_dict()
-    )
+    trained = tmp_path / "data/networks/fivecnn"
+    trained.mkdir(parents=True)
+    options = {"width": 0.25, "dropout": None, "conv_stride": None, "batch_norm": None}
+    facts = {"network": "fivecnn", "classes": classes, "image_size": 32, "channels": 3, "options": options}
+    (trained / "network.json").write_text(json.dumps(facts | {"first_filters": "c1.conv.weight"}))
+    states = {"weights": with_a_dead_layer(5, 32), "untrained": with_a_dead_layer(5, 32, seed=1)}
+    for name, module in (states | {"normalisation": Normalisation.of_channels([0.5] * 3, [1] * 3)}).items():
+        save_file(module.state_dict(), trained / f"{name}.safetensors")
     # the units' rows begin with those of preferred.parquet
     preferred = pd.DataFrame(columns=list(COLUMNS["units.parquet"][:-4])).astype({"unit": int, "rank": int})
     Path("data/activations/fivecnn").mkdir(parents=True)
