@@ -207,6 +207,7 @@ class Mapped:
     """What one layer adds to ``Embedding``.
 
     Attributes:
+        layer: the layer.
         row: its row of layers.parquet; without a map the quality is missing and ``reason`` says why.
         map: None where there is no map.
         regions: rows of regions.parquet.

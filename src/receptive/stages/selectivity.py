@@ -29,7 +29,7 @@ def main(network: Annotated[str, typer.Argument(help="Name of the training.")]) 
         content = selectivity.measure(subject, shown, settings, params.seed, device, bar.update)
     folder = write_selectivity(network, content)
     counted = content.units.loc[content.units["state"] == "trained", list(JUDGED)].sum()
-    print(f"{folder}: " + ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counted.items()))
+    print(f"{folder}: " + ", ".join(f"{count} {str(name).replace('_', ' ')}" for name, count in counted.items()))
 
 
 if __name__ == "__main__":
