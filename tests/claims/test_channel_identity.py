@@ -1,4 +1,4 @@
-"""Claim 4 on tables with a planted identity, and the stage's pairs of layers on stimuli cut from one picture."""
+"""Claim 4 on tables with a planted identity."""
 
 from types import SimpleNamespace
 
@@ -8,9 +8,6 @@ import pytest
 
 from receptive.claims import Study, identity, overall
 from receptive.io import artifacts
-from receptive.methods.receptive_field.fields import Axis, Field
-from receptive.networks.layers import Layer
-from receptive.stages import identity as stage
 
 
 def tables(apart: dict[str, float], seed=0, units=(40, 60), measures=("responses", "stimuli")):
@@ -111,29 +108,3 @@ def test_several_trainings(monkeypatch):
         row = found[network, "responses"]
         assert (row.seeds, row.over) == (2, "seeds and units")
         assert row.value == pytest.approx(0.3, abs=0.05)
-
-
-# ---------------------------------------------------------------- the stage's pairs
-
-
-def layer(name: str, size: int, start: int) -> Layer:
-    axis = Axis(size, 4, start)
-    return Layer(name, name, 1, "conv", 5, (9, 9), Field(axis, axis, (64, 64)), readable=True)
-
-
-def test_stimuli_are_compared_on_the_pixels_that_both_see():
-    rng = np.random.default_rng(0)
-    low, high = group = [layer("low", 7, -3), layer("high", 15, -7)]
-    pictures, baseline = rng.random((5, 15, 15, 3)), rng.random((15, 15, 3))
-    inner = pictures[:, 4:11, 4:11] - baseline[4:11, 4:11]
-    known = {low: (0.5 * inner + 0.2, np.full((7, 7, 3), 0.2)), high: (pictures, baseline)}
-    pairs = stage.stimuli([group], known)
-    assert list(pairs) == [(low, high)]
-    similarity = pairs[low, high]
-    np.testing.assert_allclose(np.diagonal(similarity), 1)
-    flat = inner.reshape(5, -1)
-    np.testing.assert_allclose(similarity, np.corrcoef(flat), atol=1e-12)
-    # without the mean of all patches, what they share would count
-    shared = {low: (pictures[:, 4:11, 4:11], 0 * baseline[4:11, 4:11]), high: (pictures, baseline)}
-    assert abs(np.diagonal(next(iter(stage.stimuli([group], shared).values()))) - 1).min() > 1e-3
-    assert stage.stimuli([group], {low: None, high: (pictures, baseline)}) == {}

@@ -1,52 +1,88 @@
 """``data/selectivity/<network>``: what every unit is tuned to."""
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from receptive.artifacts.files import read_arrays, read_table, write_json, write_table, writing
+from receptive.artifacts.files import read_arrays, read_table, write_arrays, write_json, write_table, writing
 
-PROBE = Path("data/selectivity")
+FOLDER = Path("data/selectivity")
+STAGE = "selectivity"
+JUDGED = ("selective", "single_opponent", "double_opponent")
+"""The verdicts on each unit."""
+_UNITS = (
+    *("network", "state", "layer", "alias", "depth", "kind", "unit"),
+    *("responds", "osi", "orthogonal_index", "orientation", "frequency", "modulation"),
+    *("colour_index", "colour_frequency", "colour_uniform", "colour_modulation", "colour_axis"),
+    *JUDGED,
+)
+COLUMNS = {"units.parquet": _UNITS, "filters.parquet": _UNITS, "stimuli.parquet": ("axis", "orientation", "frequency")}
+"""The columns of each table, in order."""
 
 
-def write_selectivity(
-    network: str, units: "pd.DataFrame", filters: "pd.DataFrame", shown: list, tuning: dict[str, tuple]
-) -> Path:
-    """``data/probe/<network>``: what every unit is tuned to.
+class Tuning(NamedTuple):
+    """What each stimulus does to each unit of a layer: both condition x unit, float32.
 
-    - units.parquet: one row a state ("trained", "untrained", "shuffled"), layer and unit: ``network, state, layer,
-      alias, depth, kind, unit``, the columns of ``methods.selectivity.measures``, and ``selective, single_opponent,
-      double_opponent``; NA where a unit answers nothing, or the images have no colour.
-    - filters.parquet: the same of the first convolution, from its kernels alone.
-    - stimuli.parquet: one row a condition, ``axis, orientation, frequency``; tuning.npz: under
-      "strength/<layer>" and "rate/<layer>" those of the trained units, condition x unit, in the same order.
+    Attributes:
+        strength: ``methods.selectivity.strength``.
+        rate: ``methods.selectivity.rate``.
     """
-    folder = PROBE / network
-    judged = ["selective", "single_opponent", "double_opponent"]
-    metrics = {}
-    for (state, alias), its in units.groupby(["state", "alias"], sort=False):
-        shares = its[judged].astype("Float64").mean().dropna()
-        metrics |= {f"{name}.{state}.{alias}".replace(" ", "_"): float(share) for name, share in shares.items()}
+
+    strength: np.ndarray
+    rate: np.ndarray
+
+
+@dataclass(frozen=True)
+class Selectivity:
+    """What units are tuned to.
+
+    States are "trained", "untrained" and "shuffled" (the trained weights, the places of every kernel permuted).
+
+    Attributes:
+        units: units.parquet, one row per state, layer and unit: ``methods.selectivity.measures`` and the
+            verdicts ``JUDGED``; NA where a unit answers nothing, or the images have no colour.
+        filters: filters.parquet, the same of the first convolution, from its kernels alone.
+        stimuli: stimuli.parquet, one row per condition.
+        tuning: of the trained units by layer, in the order of ``stimuli``.
+        metrics: small numbers, for MLflow.
+    """
+
+    units: pd.DataFrame
+    filters: pd.DataFrame
+    stimuli: pd.DataFrame
+    tuning: dict[str, Tuning]
+    metrics: dict[str, float]
+
+
+def write_selectivity(network: str, content: Selectivity) -> Path:
+    """Writes ``data/selectivity/<network>``.
+
+    Files: units.parquet, filters.parquet, stimuli.parquet, metrics.json, and tuning.npz with the arrays
+    "strength/<layer>" and "rate/<layer>".
+
+    Returns:
+        The folder.
+    """
+    folder = FOLDER / network
+    arrays: dict[str, np.ndarray] = {}
+    for layer, tuning in content.tuning.items():
+        arrays |= {f"strength/{layer}": tuning.strength, f"rate/{layer}": tuning.rate}
     with writing(folder) as new:
-        for name, table in (("units", units), ("filters", filters)):
-            table.insert(0, "network", network)
-            write_table(new / f"{name}.parquet", table)
-        write_table(new / "stimuli.parquet", pd.DataFrame(shown))
-        arrays = {}
-        for name, (strengths, rates) in tuning.items():
-            arrays[f"strength/{name}"] = strengths.astype(np.float32)
-            arrays[f"rate/{name}"] = rates.astype(np.float32)
-        np.savez(new / "tuning.npz", **arrays)
-        write_json(new / "metrics.json", metrics)
+        for name, columns in COLUMNS.items():
+            write_table(new / name, getattr(content, name.removesuffix(".parquet"))[list(columns)])
+        write_arrays(new / "tuning.npz", arrays)
+        write_json(new / "metrics.json", content.metrics)
     return folder
 
 
-def read_selectivity(network: str, table: str = "units") -> "pd.DataFrame":
-    """One of the tables of ``write_selectivity``: "units", "filters" or "stimuli"."""
-    return read_table(PROBE / network / f"{table}.parquet", f"probe@{network}")
+def read_selectivity(network: str, table: str = "units") -> pd.DataFrame:
+    """One table of ``Selectivity``: "units", "filters" or "stimuli"."""
+    return read_table(FOLDER / network / f"{table}.parquet", f"{STAGE}@{network}", COLUMNS[f"{table}.parquet"])
 
 
 def read_tuning(network: str) -> dict[str, np.ndarray]:
-    """The arrays of tuning.npz, condition x unit, in the order of stimuli.parquet."""
-    return read_arrays(PROBE / network / "tuning.npz", f"probe@{network}")
+    """The arrays "strength/<layer>" and "rate/<layer>", condition x unit, in the order of stimuli.parquet."""
+    return read_arrays(FOLDER / network / "tuning.npz", f"{STAGE}@{network}")

@@ -27,16 +27,16 @@ from receptive.artifacts.claims import (
     read_claims,  # noqa: F401
     write_claims,  # noqa: F401
 )
+from receptive.artifacts.deconvolution import FOLDER as DECONVOLUTION  # noqa: F401
 from receptive.artifacts.deconvolution import (
-    DECONVOLUTION,  # noqa: F401
     read_deconvolution,  # noqa: F401
     read_energy,  # noqa: F401
     read_representations,  # noqa: F401
     read_unit_patches,  # noqa: F401
     write_deconvolution,  # noqa: F401
 )
+from receptive.artifacts.embedding import FOLDER as EMBEDDING  # noqa: F401
 from receptive.artifacts.embedding import (
-    EMBEDDING,  # noqa: F401
     read_embedding,  # noqa: F401
     read_grids,  # noqa: F401
     read_region_patches,  # noqa: F401
@@ -69,8 +69,8 @@ from receptive.artifacts.filters import (
     write_filters,  # noqa: F401
 )
 from receptive.artifacts.given_weights import read_state  # noqa: F401
+from receptive.artifacts.identity import FOLDER as IDENTITY  # noqa: F401
 from receptive.artifacts.identity import (
-    IDENTITY,  # noqa: F401
     identity_pair,  # noqa: F401
     read_identity,  # noqa: F401
     read_similarities,  # noqa: F401
@@ -110,8 +110,8 @@ from receptive.artifacts.report import (
     REPORTS,  # noqa: F401
     move_report,  # noqa: F401
 )
+from receptive.artifacts.selectivity import FOLDER as PROBE  # noqa: F401
 from receptive.artifacts.selectivity import (
-    PROBE,  # noqa: F401
     read_tuning,  # noqa: F401
 )
 from receptive.artifacts.selectivity import read_selectivity as read_probe  # noqa: F401

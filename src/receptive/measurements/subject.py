@@ -1,5 +1,6 @@
 """What every measurement starts from: one training of a network, with its layers, images and device."""
 
+import copy
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -76,6 +77,16 @@ class Subject:
         """The same network before training: the control of many measurements."""
         network = read_network(self.name, trained=False).network
         return replace(self, network=for_inference(network).to(self.device) if self.folded else network)
+
+    def for_inference(self, device: torch.device) -> "Subject":
+        """The same network for passing many images: batch norms folded, on ``device``; this subject stays as it is."""
+        return replace(
+            self,
+            network=for_inference(self.network).to(device),
+            normalisation=copy.deepcopy(self.normalisation).to(device),
+            device=device,
+            folded=True,
+        )
 
     @property
     def image_size(self) -> int:
