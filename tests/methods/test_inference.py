@@ -1,6 +1,7 @@
 """Intervals hold what they promise (simulated), tests find planted effects and no others, edges are defined."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
@@ -11,11 +12,13 @@ from receptive.methods.inference import (
     difference,
     difference_of_shares,
     mcnemar,
-    over_seeds,
+    mean_interval,
+    over_trainings,
     paired_difference,
     pooled,
     rank_correlations,
     share,
+    wilson,
 )
 
 
@@ -89,15 +92,15 @@ def test_difference_of_shares_coverage_is_exact_arithmetic():
     assert 0.93 <= covered <= 0.97
 
 
-def test_interval_over_seeds_covers_at_three_seeds():
+def test_interval_over_trainings_covers_at_three_trainings():
     draws, trials = chance(4), 4000
-    found = [over_seeds(values) for values in draws.normal(1, 2, (trials, 3))]
+    found = [over_trainings(values) for values in draws.normal(1, 2, (trials, 3))]
     assert holds(np.mean([one.low <= 1 <= one.high for one in found]), 0.95, trials)
 
 
 @pytest.mark.parametrize("training", [0.0, 0.5, 3.0])
 @pytest.mark.parametrize("shared", [True, False])
-def test_interval_over_seeds_and_images_covers_both(training, shared):
+def test_interval_over_trainings_and_images_covers_both(training, shared):
     """Three trainings whose estimates err by the same images, or each by its own units, and by training itself."""
     draws, trials, inside = chance(14), 4000, 0
     for _ in range(trials):
@@ -170,6 +173,46 @@ def test_wilson_by_its_formula():
     assert share(k, n) == pytest.approx((p, centre - half, centre + half))
 
 
+def test_wilson_of_arrays_is_scipys_of_each_number():
+    successes, trials = np.meshgrid(np.arange(0, 41), [1, 7, 40, 1000], indexing="ij")
+    successes = np.minimum(successes, trials)
+    low, high = wilson(successes, trials)
+    for at, of in np.ndenumerate(trials):
+        expected = stats.binomtest(int(successes[at]), int(of)).proportion_ci(0.95, method="wilson")
+        assert (low[at], high[at]) == pytest.approx((expected.low, expected.high), rel=1e-14, abs=1e-16)
+    assert wilson(3, np.array([10, 20]))[0].shape == (2,)
+
+
+def test_wilson_solves_its_own_equation():
+    """At an end p the observed share lies z standard errors of p away."""
+    low, high = wilson(np.array([3, 11]), 17, 0.9)
+    for end in (low, high):
+        distance = np.abs(np.array([3, 11]) / 17 - end) / np.sqrt(end * (1 - end) / 17)
+        np.testing.assert_allclose(distance, stats.norm.ppf(0.95))
+
+
+def test_interval_of_means_by_hand():
+    """1, 2, 3: standard error 1/sqrt(3). A missing value is left out, a group of one has no interval."""
+    table = pd.DataFrame({"state": list("bbbbac"), "depth": 1, "x": [1, 2, np.nan, 3, 7, np.nan]})
+    found = mean_interval(table, "x", ["state", "depth"]).set_index("state")
+    assert list(found) == ["depth", "value", "low", "high"]
+    assert found.loc["b", ["value", "low", "high"]].tolist() == pytest.approx([2, 2 - 1.96 / 3**0.5, 2 + 1.96 / 3**0.5])
+    assert found.loc["a", "value"] == 7
+    assert found.loc[["a", "c"], ["low", "high"]].isna().to_numpy().all()
+    assert np.isnan(found.loc["c", "value"])
+
+
+@pytest.mark.parametrize("count", [30, 47, 400])
+def test_closed_form_of_a_mean_is_scipys_bca_number_for_number(count):
+    """The same resamples, with the acceleration that scipy works out by leaving out one value after another."""
+    values = chance(20).lognormal(0, 1.5, count)
+    expected = stats.bootstrap((values,), np.mean, n_resamples=999, method="BCa", rng=chance(21)).confidence_interval
+    found = bootstrap(values, rng=chance(21), resamples=999)
+    assert found[1:] == pytest.approx((expected.low, expected.high), rel=1e-12)
+    percentile = bootstrap(values, rng=chance(21), resamples=999, method="percentile")
+    assert abs(found.high - percentile.high) > 0.01 * (found.high - found.low)
+
+
 def test_newcombe_by_his_own_example():
     """Newcombe 1998, table II, method 10: 56/70 - 48/80 has the interval (0.0524, 0.3339)."""
     assert difference_of_shares(56, 70, 48, 80) == pytest.approx((0.2, 0.0524, 0.3339), abs=5e-5)
@@ -186,9 +229,9 @@ def test_mcnemar_by_hand():
     assert mcnemar(first, second) == pytest.approx(22 / 1024)
 
 
-def test_over_seeds_by_hand():
+def test_over_trainings_by_hand():
     """1, 2, 3: mean 2, standard error 1/sqrt(3), t(2) at 97.5% is 4.3027."""
-    assert over_seeds([1, 2, 3]) == pytest.approx((2, 2 - 4.3027 / 3**0.5, 2 + 4.3027 / 3**0.5), abs=1e-4)
+    assert over_trainings([1, 2, 3]) == pytest.approx((2, 2 - 4.3027 / 3**0.5, 2 + 4.3027 / 3**0.5), abs=1e-4)
 
 
 def test_rank_correlations_agree_with_scipy_ties_and_all():
@@ -225,12 +268,12 @@ def test_empty_and_single_values_have_no_interval():
     one = bootstrap([3], rng=chance())
     assert one.value == 3
     assert np.isnan(one[1:]).all()
-    assert over_seeds([5]).value == 5
-    assert np.isnan(over_seeds([5])[1:]).all()
-    assert np.isnan(over_seeds([])).all()
+    assert over_trainings([5]).value == 5
+    assert np.isnan(over_trainings([5])[1:]).all()
+    assert np.isnan(over_trainings([])).all()
     assert np.isnan(pooled([inference.Estimate(5, 4, 6)], True)[1:]).all()
     nothing = inference.Estimate(2, np.nan, np.nan)
-    assert pooled([inference.Estimate(1, np.nan, np.nan), nothing], True) == over_seeds([1, 2])
+    assert pooled([inference.Estimate(1, np.nan, np.nan), nothing], True) == over_trainings([1, 2])
 
 
 def test_ties_and_empty_sets_give_no_evidence():

@@ -27,7 +27,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Literal
 
 from receptive.errors import ReceptiveError
-from receptive.methods.inference import Estimate, over_seeds, pooled
+from receptive.methods.inference import Estimate, over_trainings, pooled
 from receptive.networks import base_name
 
 if TYPE_CHECKING:
@@ -191,7 +191,7 @@ def across_seeds(rows: list[Row]) -> Row:
             shared=first.over in _SHARED,
         ),
         f"seeds and {first.over}" if first.over else "seeds",
-        control=over_seeds(controls) if controls else None,
+        control=over_trainings(controls) if controls else None,
         threshold=first.threshold,
         seeds=len(there),
         reason="; ".join(dict.fromkeys([row.reason for row in there if row.reason] + missing)),

@@ -11,6 +11,7 @@ from torch import Tensor, fx, nn
 
 from receptive.errors import ReceptiveError
 from receptive.methods.capture import responses_to
+from receptive.methods.inference import bootstrap
 
 
 def inactive_units(largest: np.ndarray, threshold: float = 0.0) -> np.ndarray:
@@ -165,43 +166,6 @@ def _losses(scores: Tensor, labels: Tensor) -> Tensor:
     return F.cross_entropy(scores.double(), labels, reduction="none").cpu()
 
 
-def bootstrap_interval(
-    values: Tensor, generator: torch.Generator, resamples: int = 10_000, confidence: float = 0.95
-) -> tuple[float, float]:
-    """An interval for the mean of ``values``: narrow where they agree, both ends the mean where all are equal.
-
-    Bias-corrected and accelerated bootstrap (Efron 1987), because a few images carry most of a difference in
-    loss and make it skewed. For the mean the acceleration has a closed form, the jackknife's
-    sum(d^3) / (6 * sum(d^2)^1.5) with d = values - mean. Give differences an image, and the interval is paired over
-    the images: what makes one image harder than another drops out.
-
-    Args:
-        values: (image,), at least two.
-        generator: the only source of chance.
-    """
-    values = values.double()
-    mean, count = values.mean(), len(values)
-    deviation = values - mean
-    if count < 2 or deviation.abs().max() <= 1e-12 * values.abs().max():
-        return float(mean), float(mean)
-    block = max(1, 4_000_000 // count)  # rows at once: 32 MB of indices
-    means = torch.cat(
-        [
-            values[torch.randint(count, (min(block, resamples - done), count), generator=generator)].mean(1)
-            for done in range(0, resamples, block)
-        ]
-    )
-    # ties (a permutation of the values, up to rounding) count half; never 0 or 1, whose quantile is infinite
-    tied = (means - mean).abs() <= 1e-12 * values.abs().max()
-    below = ((means < mean) & ~tied).sum() / resamples + 0.5 * tied.sum() / resamples
-    bias = torch.special.ndtri(below.double().clamp(1 / resamples, 1 - 1 / resamples))
-    acceleration = (deviation**3).sum() / (6 * (deviation**2).sum() ** 1.5)
-    tail = torch.tensor([(1 - confidence) / 2, (1 + confidence) / 2], dtype=torch.float64)
-    shifted = bias + torch.special.ndtri(tail)
-    low, high = torch.quantile(means, torch.special.ndtr(bias + shifted / (1 - acceleration * shifted)))
-    return float(low), float(high)
-
-
 @dataclass(frozen=True)
 class Images:
     """Images to measure on: ``batches`` of (numbers, normalised images), and their ``labels`` in that order."""
@@ -232,7 +196,7 @@ def ablate(
 
     ``delta_loss`` (KS: dL) is the mean loss with noise on all inactive units minus the plain one,
     ``delta_loss_random`` (dL_rnd) with noise on one of them, drawn anew for every mini-batch. Beyond the paper:
-    intervals (95%, ``bootstrap_interval`` over the images), the same on active units, and other noise levels.
+    intervals (95%, ``inference.bootstrap`` over the images), the same on active units, and other noise levels.
     The control noises as many random active units as are inactive (all, where there are fewer; one, where none is
     inactive, so that the reader still sees what such noise does).
 
@@ -258,8 +222,11 @@ def ablate(
         return torch.randn(shape, generator=generator("noise", number))
 
     def change(plain: Tensor, noised: Tensor, *names: str | float) -> tuple[float, list[float]]:
+        # one difference per image: what makes one image harder than another drops out
         difference = noised - plain
-        return float(difference.mean()), list(bootstrap_interval(difference, generator("bootstrap", *names), resamples))
+        chance = np.random.default_rng(generator("bootstrap", *names).initial_seed())
+        _, *interval = bootstrap(difference.numpy(), rng=chance, resamples=resamples)
+        return float(difference.mean()), interval
 
     # the whole set: dL, dL_rnd, and one active unit a mini-batch
     noises = {}

@@ -1,18 +1,22 @@
-"""Intervals and tests: how much images, units or seeds allow one to say. On top of scipy, needs no torch.
+"""Intervals and tests: what images, units or trainings allow one to say. On top of scipy; needs no torch.
 
-Nothing here warns or fails on small or constant samples; instead each function says what it gives for them. An
-interval that the data cannot give is NaN on both sides, and decides nothing.
+Every interval of the project comes from here. Nothing here warns or fails on small or constant samples. Instead each
+function says what it gives for them. An interval that the data cannot give is NaN on both sides, and decides nothing.
 """
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
-from scipy import stats
+import pandas as pd
+from scipy import special, stats
 
 CONFIDENCE = 0.95
 FEW = 30
 """Below so many values a bootstrap interval is not to be trusted."""
+NORMAL_QUANTILE = 1.96
+"""Standard errors on either side of a mean in its normal 95% interval."""
 
 
 class Estimate(NamedTuple):
@@ -38,8 +42,9 @@ def bootstrap(
     """The statistic of the samples with a bootstrap interval: narrow where resampling changes it little.
 
     ``scipy.stats.bootstrap``, bias-corrected and accelerated by default (Efron 1987), in blocks of at most 32 MB. Where
-    no resample changes the statistic, the interval is the value itself; where the acceleration or the bias has
-    no value (as for some medians), the percentile interval is given.
+    no resample changes the statistic, the interval is the value itself. Where the acceleration or the bias has no value
+    (as for some medians), the percentile interval is given. The mean of one sample has its acceleration in closed form,
+    because leaving out n values one by one takes n x n numbers.
 
     Resampling few values gives intervals that are too narrow (means of 80 normal values: 93.5% where 95% are asked for,
     of 10: 90%, of 3: 75%; simulated). Where a sample has fewer than ``FEW`` values the interval is Student's t with the
@@ -47,7 +52,7 @@ def bootstrap(
     Satterthwaite): for means and their differences just the usual one.
 
     Args:
-        samples: one array each, resampled along their only axis: independently, or all together if ``paired``.
+        samples: (value,) each, resampled along their only axis: independently, or all together if ``paired``.
         rng: the only source of chance.
         statistic: of as many arrays as samples, over their last axis (keyword ``axis``).
 
@@ -63,23 +68,47 @@ def bootstrap(
         return Estimate(value, np.nan, np.nan)
     if fewest < FEW:
         return _jackknife(arrays, statistic, paired, confidence)
+    of_one_mean = len(arrays) == 1 and statistic is np.mean and method == "BCa"
     batch = max(1, 4_000_000 // max(len(array) for array in arrays))
-    with np.errstate(all="ignore"), _no_warnings():
-        found = stats.bootstrap(
+    with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore"):  # scipy warns of constant samples
+        result = stats.bootstrap(
             arrays, statistic, n_resamples=resamples, batch=batch, vectorized=True, paired=paired,
-            confidence_level=confidence, method=method, rng=rng,
+            confidence_level=confidence, method="percentile" if of_one_mean else method, rng=rng,
         )  # fmt: skip
-    drawn = found.bootstrap_distribution
+    drawn = result.bootstrap_distribution
+    low, high = result.confidence_interval
+    if of_one_mean:
+        low, high = _accelerated(arrays[0], value, drawn, confidence)
     drawn = drawn[np.isfinite(drawn)]
     if not drawn.size:
         return Estimate(value, np.nan, np.nan)
     # rounding in another order of summing is no spread
     if np.ptp(drawn) <= 1e-12 * max(abs(value), np.abs(drawn).max()):
         return Estimate(value, value, value)
-    low, high = found.confidence_interval
     if not (np.isfinite(low) and np.isfinite(high)):
         low, high = np.quantile(drawn, [(1 - confidence) / 2, (1 + confidence) / 2])
     return Estimate(value, float(low), float(high))
+
+
+def _accelerated(values: np.ndarray, mean: float, drawn: np.ndarray, confidence: float) -> tuple[float, float]:
+    """Ends of the BCa interval of a mean (Efron 1987), from the means of the resamples.
+
+    The bias is scipy's: the normal quantile of the share of resampled means below the mean, where ties count half. The
+    acceleration of a mean is sum(d^3) / (6 sum(d^2)^1.5) with d = values - mean, which is what scipy's jackknife gives.
+    """
+    deviations = values - mean
+    spread = (deviations**2).sum()
+    if spread == 0:
+        return np.nan, np.nan
+    acceleration = (deviations**3).sum() / (6 * spread**1.5)
+    below = ((drawn < mean).sum() + (drawn <= mean).sum()) / (2 * len(drawn))
+    bias = special.ndtri(below)
+    shifted = bias + special.ndtri([(1 - confidence) / 2, (1 + confidence) / 2])
+    shares = special.ndtr(bias + shifted / (1 - acceleration * shifted))
+    if not np.isfinite(shares).all():
+        return np.nan, np.nan
+    low, high = np.quantile(drawn, shares)
+    return float(low), float(high)
 
 
 def _jackknife(arrays: list[np.ndarray], statistic: Callable, paired: bool, confidence: float) -> Estimate:
@@ -90,9 +119,9 @@ def _jackknife(arrays: list[np.ndarray], statistic: Callable, paired: bool, conf
         without = [statistic(*left_out, axis=-1)]
     else:
         without = []
-        for k, its in enumerate(left_out):
-            whole = [np.broadcast_to(array, (len(its), len(array))) for array in arrays]
-            without.append(statistic(*whole[:k], its, *whole[k + 1 :], axis=-1))
+        for k, leaving_out in enumerate(left_out):
+            whole = [np.broadcast_to(array, (len(leaving_out), len(array))) for array in arrays]
+            without.append(statistic(*whole[:k], leaving_out, *whole[k + 1 :], axis=-1))
     counts = np.array([len(values) for values in without])
     variances = np.array([values.var() for values in without]) * (counts - 1)
     total = variances.sum()
@@ -129,21 +158,58 @@ def difference(
         options: of ``bootstrap``.
     """
 
-    def apart(a: np.ndarray, b: np.ndarray, axis: int = -1) -> np.ndarray:
+    def between(a: np.ndarray, b: np.ndarray, axis: int = -1) -> np.ndarray:
         return statistic(a, axis=axis) - statistic(b, axis=axis)
 
-    return bootstrap(first, second, rng=rng, statistic=apart, **options)
+    return bootstrap(first, second, rng=rng, statistic=between, **options)
+
+
+def wilson(
+    successes: np.ndarray | int, trials: np.ndarray | int, confidence: float = CONFIDENCE
+) -> tuple[np.ndarray, np.ndarray]:
+    """Ends of Wilson's score interval (1927) of shares: narrower the more trials there are.
+
+    Unlike a bootstrap it has a width also at no and at all successes. [0, 1] without trials.
+
+    Args:
+        successes, trials: counts, of shapes that broadcast.
+
+    Returns:
+        (low, high), float64, of the common shape.
+    """
+    successes, trials = np.broadcast_arrays(np.asarray(successes, float), np.asarray(trials, float))
+    z = special.ndtri((1 + confidence) / 2)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        shares = successes / trials
+        centre = (2 * trials * shares + z**2) / (2 * (trials + z**2))
+        half = z / (2 * (trials + z**2)) * np.sqrt(4 * trials * shares * (1 - shares) + z**2)
+    low = np.where((successes == 0) | (trials == 0), 0.0, centre - half)
+    high = np.where((successes == trials) | (trials == 0), 1.0, centre + half)
+    return low, high
 
 
 def share(successes: int, trials: int, confidence: float = CONFIDENCE) -> Estimate:
-    """``successes`` of ``trials`` with Wilson's score interval (1927); narrower the more trials there are.
+    """``successes`` of ``trials`` with Wilson's interval (``wilson``); NaN and [0, 1] without trials."""
+    low, high = wilson(successes, trials, confidence)
+    return Estimate(successes / trials if trials else np.nan, float(low), float(high))
 
-    Unlike a bootstrap it has a width also at 0 and at all. NaN and the whole of [0, 1] without trials.
+
+def mean_interval(table: pd.DataFrame, column: str, by: list[str]) -> pd.DataFrame:
+    """Mean of a column in each group of rows, with its normal 95% interval: mean +- 1.96 standard errors.
+
+    For bands in figures, where a group holds many images. Missing values are left out.
+
+    Args:
+        column: numbers.
+        by: columns whose values make a group.
+
+    Returns:
+        One row per group, sorted by ``by``: the columns ``by``, then ``value, low, high``. NaN ends where a group has
+        one value.
     """
-    if trials == 0:
-        return Estimate(np.nan, 0.0, 1.0)
-    found = stats.binomtest(int(successes), int(trials)).proportion_ci(confidence, method="wilson")
-    return Estimate(successes / trials, float(found.low), float(found.high))
+    groups = table.groupby(by)[column]
+    value, half = groups.mean(), NORMAL_QUANTILE * groups.sem()
+    return pd.DataFrame({"value": value, "low": value - half, "high": value + half}).reset_index()
 
 
 def difference_of_shares(
@@ -159,25 +225,26 @@ def difference_of_shares(
     return apart(share(successes, trials, confidence), share(other_successes, other_trials, confidence))
 
 
-def apart(one: Estimate, other: Estimate) -> Estimate:
-    """Difference of two independent estimates, from their intervals alone; above 0 where the first is greater.
+def apart(first: Estimate, second: Estimate) -> Estimate:
+    """First minus second of two independent estimates, from their intervals alone; above 0 where the first is greater.
 
     The distances of the facing ends, as roots of sums of squares (Zou & Donner 2008, who show that Newcombe's interval
     for shares is a case of it). Where the two rise and fall together, as measurements on the same images mostly do,
-    it is wider than it need be. NaN ends where one has none.
+    it is wider than it need be. NaN ends where either has none.
     """
-    value = one.value - other.value
+    value = first.value - second.value
     return Estimate(
         value,
-        value - float(np.hypot(one.value - one.low, other.high - other.value)),
-        value + float(np.hypot(one.high - one.value, other.value - other.low)),
+        value - float(np.hypot(first.value - first.low, second.high - second.value)),
+        value + float(np.hypot(first.high - first.value, second.value - second.low)),
     )
 
 
 def mcnemar(first: np.ndarray, second: np.ndarray) -> float:
-    """p of "the two are right equally often" on the same images, two-sided: exact, from the images they differ on.
+    """p of "the two are right equally often" on the same images: two-sided and exact.
 
-    McNemar (1947) in its exact form: a binomial test on the pairs of which one alone is right; 1 without such pairs.
+    McNemar (1947) in its exact form: a binomial test on the images that only one of the two has right. 1 where there
+    are no such images.
 
     Args:
         first, second: (image,), bool: right or not.
@@ -189,7 +256,7 @@ def mcnemar(first: np.ndarray, second: np.ndarray) -> float:
     return float(stats.binomtest(only_first, only_first + only_second).pvalue)
 
 
-def over_seeds(values: Sequence[float], confidence: float = CONFIDENCE) -> Estimate:
+def over_trainings(values: Sequence[float], confidence: float = CONFIDENCE) -> Estimate:
     """Mean over trainings with Student's t interval; NaN ends for one training, which has no spread to tell."""
     values = np.asarray(values, float)
     if len(values) == 0:
@@ -202,24 +269,25 @@ def over_seeds(values: Sequence[float], confidence: float = CONFIDENCE) -> Estim
 
 
 def pooled(estimates: Sequence[Estimate | tuple[float, float, float]], shared: bool) -> Estimate:
-    """Mean over trainings, with an interval for both their spread and what each one's own interval leaves open.
+    """Mean over trainings, with an interval for both their spread and what each training's own interval leaves open.
 
-    Each side is the root of the squares of two distances: Student's t over the trainings (``over_seeds``), and the mean
-    of the trainings' own intervals, whole where what they are over is ``shared``, and divided by the square root of
-    their number where every training has its own (variances of independent errors add; Zou & Donner 2008, MOVER).
-    Where it is not shared the spread holds that error already, so the interval is a little too wide; in return two
-    trainings that agree by chance promise nothing. An own interval of NaN counts as none.
+    Each side is the root of the sum of two squared distances. One is Student's t over the trainings
+    (``over_trainings``). The other is the mean of the trainings' own intervals: whole where what they are over is
+    ``shared``, and divided by the square root of their number where every training has its own (variances of
+    independent errors add; Zou & Donner 2008, MOVER). Where it is not shared the spread holds that error already, so
+    the interval is a little too wide; in return two trainings that agree by chance promise nothing. An own interval of
+    NaN counts as none.
 
     Args:
-        estimates: one a training.
+        estimates: one per training.
         shared: whether the own intervals are over what all trainings have in common, such as the images.
     """
-    value, low, high = over_seeds([one[0] for one in estimates])
+    value, low, high = over_trainings([estimate[0] for estimate in estimates])
     if len(estimates) < 2:
         return Estimate(value, low, high)
-    parts = len(estimates) if not shared else 1
+    parts = 1 if shared else len(estimates)
     below, above = (
-        np.mean([np.nan_to_num(sign * (one[0] - one[end])) for one in estimates]) / parts**0.5
+        np.mean([np.nan_to_num(sign * (estimate[0] - estimate[end])) for estimate in estimates]) / parts**0.5
         for end, sign in ((1, 1), (2, -1))
     )
     return Estimate(value, value - float(np.hypot(value - low, below)), value + float(np.hypot(high - value, above)))
@@ -234,10 +302,3 @@ def rank_correlations(first: np.ndarray, second: np.ndarray, axis: int = -1) -> 
     a, b = (rank - rank.mean(axis, keepdims=True) for rank in ranks)
     with np.errstate(invalid="ignore"):
         return (a * b).sum(axis) / np.sqrt((a * a).sum(axis) * (b * b).sum(axis))
-
-
-def _no_warnings():
-    """scipy warns of constant samples; what they give is defined here."""
-    import warnings
-
-    return warnings.catch_warnings(action="ignore")
