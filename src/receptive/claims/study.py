@@ -17,7 +17,7 @@ from receptive.artifacts.maximization import read_maximization
 from receptive.artifacts.networks import read_first_filters, read_weights
 from receptive.artifacts.prepared import read_images
 from receptive.artifacts.selectivity import read_selectivity
-from receptive.artifacts.stimuli import is_mined, read_stimuli
+from receptive.artifacts.stimuli import has_stimuli, read_stimuli
 from receptive.artifacts.trained import read_layers
 from receptive.claims.row import Row, across_trainings
 from receptive.datasets.prepared import Prepared
@@ -36,7 +36,7 @@ def load_subject(params: Params, training: str, trained: bool) -> Subject:
 
 def stimuli_of(training: str, layer: str) -> dict[str, np.ndarray] | None:
     """The stimuli of a layer (``artifacts.stimuli``); None where the layer sees too much of the image to have any."""
-    return read_stimuli(training, layer) if is_mined(training, layer) else None
+    return read_stimuli(training, layer) if has_stimuli(training, layer) else None
 
 
 class Maximized(NamedTuple):
