@@ -105,7 +105,7 @@ def measured(
     control_ends = control if isinstance(control, tuple) else (control, None, None)
     return Row(
         quantity=quantity,
-        what=what or quantity,
+        what=what or str(quantity),
         value=value,
         low=low,
         high=high,
@@ -125,7 +125,7 @@ def not_measured(quantity: str, reason: str, *, what: str = "", **more: Any) -> 
         reason: why there is none.
         more: other fields of ``Row``.
     """
-    return Row(quantity=quantity, what=what or quantity, verdict="not measured", reason=reason, **more)
+    return Row(quantity=quantity, what=what or str(quantity), verdict="not measured", reason=reason, **more)
 
 
 def decide(low: float | None, high: float | None, threshold: float = 0.0) -> Verdict:

@@ -84,7 +84,7 @@ def draw_estimates(axes: Axes, rows: Rows, quantity: str, label: Label | None = 
     label = label or (lambda row: row.network if same else f"{row.network}: {row.what}")
     beside = axes.get_yaxis_transform()
     for place, row in enumerate(rows):
-        ink = colour(row.networks[0])
+        ink = colour(row.networks[0] if row.networks else "")
         if row.control is not None:
             _point(axes, place + 0.22, row.control, row.control_low, row.control_high, CONTROL, "s", 4.5)
         if row.published is not None and row.value is not None:
