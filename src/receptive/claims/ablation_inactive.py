@@ -1,6 +1,7 @@
 """Claim 3: inactive units, and what noise on them does."""
 
 from enum import StrEnum
+from typing import Any
 
 import torch
 
@@ -8,7 +9,7 @@ from receptive.claims.row import Row, measured, not_measured
 from receptive.claims.study import Study
 from receptive.methods.ablation import inactive_units
 from receptive.methods.capture import responses_to
-from receptive.methods.inference import apart, difference_of_shares, share
+from receptive.methods.inference import Estimate, apart, difference_of_shares, share
 from receptive.published import INACTIVE
 
 NUMBER = 3
@@ -67,7 +68,7 @@ def _of_training(study: Study, training: str, network: str, before: Before) -> l
     inactive_before, units_before = before[training]
     control = ablation["control"]
     sets = (control["mean"], control["low"], control["high"])
-    counts = {"units": units, "images": images}
+    counts: dict[str, Any] = {"units": units, "images": images}
     rows = [
         measured(
             Quantity.SHARE, share(inactive, units), "units", control=share(inactive_before, units_before),
@@ -76,10 +77,9 @@ def _of_training(study: Study, training: str, network: str, before: Before) -> l
         )
     ]  # fmt: skip
     for quantity, key in ((Quantity.LOSS, "delta_loss"), (Quantity.LOSS_ONE_UNIT, "delta_loss_random")):
-        facts = {"published": paper[key], "decides": quantity == Quantity.LOSS and network == FIRST}
+        facts: dict[str, Any] = {"published": paper[key], "decides": quantity == Quantity.LOSS and network == FIRST}
         if ablation[key] is None:
-            reason = f"no inactive unit: the weakest reaches {ablation['weakest_maximum']:.2g}"
-            rows.append(not_measured(quantity, reason, **counts, **facts))
+            rows.append(not_measured(quantity, _no_inactive_unit(ablation), **counts, **facts))
             continue
         rows.append(
             measured(
@@ -99,26 +99,33 @@ def _of_training(study: Study, training: str, network: str, before: Before) -> l
 
 def _differences(study: Study, first: str, second: str, before: Before) -> list[Row]:
     """What the first network has more of: inactive units, and loss by noise on them."""
-    names, networks = (first, second), (FIRST, SECOND)
-    by_network = [_of_training(study, *of, before) for of in zip(names, networks, strict=True)]
-    shares, losses = ([rows[place] for rows in by_network] for place in (0, 1))
-    counts = [round(row.value * row.units) for row in shares]
+    ablations = [study.ablation(name) for name in (first, second)]
+    inactive = [len(ablation["inactive_units"]) for ablation in ablations]
+    units, images = [ablation["units"] for ablation in ablations], ablations[0]["images"]
+    share_before = [share(*before[name]).value for name in (first, second)]
+    papers = INACTIVE[FIRST], INACTIVE[SECOND]
     more_inactive = measured(
         Quantity.SHARE,
-        difference_of_shares(counts[0], shares[0].units, counts[1], shares[1].units),
+        difference_of_shares(inactive[0], units[0], inactive[1], units[1]),
         "units",
-        control=shares[0].control - shares[1].control,
-        units=shares[0].units + shares[1].units,
-        images=shares[0].images,
-        published=shares[0].published - shares[1].published,
+        control=share_before[0] - share_before[1],
+        units=sum(units),
+        images=images,
+        published=(papers[0]["inactive"] - papers[1]["inactive"]) / 64,
     )
-    published = losses[0].published - losses[1].published
-    for name, row in zip(names, losses, strict=True):
-        if row.value is None:
-            return [more_inactive, not_measured(Quantity.LOSS, f"{name}: {row.reason}", published=published)]
-    estimate = apart(losses[0].estimate, losses[1].estimate)
-    more_harm = measured(Quantity.LOSS, estimate, "images", images=losses[0].images, published=published)
+    published = papers[0]["delta_loss"] - papers[1]["delta_loss"]
+    losses = []
+    for name, ablation in zip((first, second), ablations, strict=True):
+        if ablation["delta_loss"] is None:
+            reason = f"{name}: {_no_inactive_unit(ablation)}"
+            return [more_inactive, not_measured(Quantity.LOSS, reason, published=published)]
+        losses.append(Estimate(ablation["delta_loss"], *ablation["delta_loss_interval"]))
+    more_harm = measured(Quantity.LOSS, apart(*losses), "images", images=images, published=published)
     return [more_inactive, more_harm]
+
+
+def _no_inactive_unit(ablation: dict) -> str:
+    return f"no inactive unit: the weakest reaches {ablation['weakest_maximum']:.2g}"
 
 
 def _inactive_before_training(study: Study, training: str) -> tuple[int, int]:

@@ -1,6 +1,7 @@
 """Claim 9: deconvolution keeps less unrelated information the higher the layer; VGGCNN removes more than AlexCNN."""
 
 from enum import StrEnum
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -38,7 +39,7 @@ class Quantity(StrEnum):
     LAST = "outside the subject, last convolution"
 
 
-_LEARNED = {"what": f"{Quantity.FALL}, beyond before training", "beyond": "untrained"}
+_LEARNED: dict[str, Any] = {"what": f"{Quantity.FALL}, beyond before training", "beyond": "untrained"}
 
 
 def measure(study: Study) -> list[Row]:
@@ -55,7 +56,7 @@ def measure(study: Study) -> list[Row]:
     return rows + study.across(_compared, SHALLOW, DEEP)
 
 
-def _no_fall(reason: str, **facts) -> list[Row]:
+def _no_fall(reason: str, **facts: Any) -> list[Row]:
     return [not_measured(Quantity.FALL, reason, **facts), not_measured(Quantity.FALL, reason, **_LEARNED, **facts)]
 
 
@@ -68,7 +69,7 @@ def _fall(study: Study, training: str, decides: bool) -> list[Row]:
         return _no_fall("fewer than three layers are carried back", decides=decides)
     after = _mean(study, f"{training} trained", trained)
     before = _mean(study, f"{training} untrained", untrained)
-    facts = {"over": "images", "images": len(trained), "decides": decides}
+    facts: dict[str, Any] = {"over": "images", "images": len(trained), "decides": decides}
     return [
         measured(Quantity.FALL, after, control=before, **facts),
         measured(Quantity.FALL, apart(after, before), **_LEARNED, **facts),
@@ -89,8 +90,8 @@ def _falls(energy: pd.DataFrame, state: str) -> np.ndarray | None:
 
 
 def _compared(study: Study, shallow: str, deep: str) -> list[Row]:
-    energies = [study.energy(training) for training in (shallow, deep)]
-    if any(energy is None for energy in energies):
+    energies = [energy for training in (shallow, deep) if (energy := study.energy(training)) is not None]
+    if len(energies) < 2:
         return [not_measured(Quantity.LAST, UNKNOWN)]
     estimates, images = {}, {}
     for state in ("trained", "untrained"):

@@ -1,6 +1,7 @@
 """Claim 8: low layers group patches by texture and simple shape, high layers by category."""
 
 from enum import StrEnum
+from typing import Any
 
 import pandas as pd
 
@@ -71,7 +72,7 @@ def _of_training(study: Study, training: str, decides: bool) -> list[Row]:
     rows = []
     for quantity, (low, high) in ends.items():
         for state in CONTROLS:
-            facts = {"what": _words(quantity, state), "beyond": state}
+            facts: dict[str, Any] = {"what": _words(quantity, state), "beyond": state}
             facts["decides"] = decides and quantity == Quantity.MAPPED
             if low["layer"] == high["layer"]:
                 rows.append(not_measured(quantity, "it has one convolution", **facts))
@@ -87,7 +88,9 @@ def _ends(convs: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
     return by_depth.iloc[0], by_depth.iloc[-1]
 
 
-def _row(study: Study, training: str, quantity: Quantity, rise: pd.Series, control: pd.Series, facts: dict) -> Row:
+def _row(
+    study: Study, training: str, quantity: Quantity, rise: pd.Series, control: pd.Series, facts: dict[str, Any]
+) -> Row:
     """The mean difference of two paired series over images, beside the control's own mean."""
     both = pd.concat([rise, control], axis=1).dropna().to_numpy()
     if len(both) < 2:

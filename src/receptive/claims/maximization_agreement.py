@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 import numpy as np
 
@@ -155,7 +156,7 @@ def _of_training(study: Study, training: str, decides: bool) -> list[Row]:
 def _agreement(study: Study, training: str, quantity: Quantity, layer: Shown, decides: bool) -> Row:
     """How much more a unit's two pictures are alike than those of different units."""
     words = f"agreement, {layer.alias}" + (", KS's setting" if quantity == Quantity.AGREEMENT_KS else "")
-    facts = {"what": words, "layer": layer.alias, "decides": decides}
+    facts: dict[str, Any] = {"what": words, "layer": layer.alias, "decides": decides}
     units = [unit for unit in layer.units if unit.maximized is not None]
     if len(units) < 2:
         few = f"{len(units)} of {len(layer.units)} units have a maximized image: the others had no gradient or diverged"
@@ -196,8 +197,8 @@ def _loss(study: Study, training: str, low: Shown, high: Shown, decides: bool) -
     estimates = {}
     for kind in KINDS:
         rng = study.chance("agreement", training, "loss", _DRAWS[kind])
-        kept = [layer.detail(kind) / layer.natural for layer in (low, high)]
-        estimates[kind] = difference(*kept, rng, resamples=study.params.claims.resamples)
+        kept_low, kept_high = (layer.detail(kind) / layer.natural for layer in (low, high))
+        estimates[kind] = difference(kept_low, kept_high, rng, resamples=study.params.claims.resamples)
     return measured(
         Quantity.LOSS,
         estimates["mean"],
@@ -211,7 +212,7 @@ def _loss(study: Study, training: str, low: Shown, high: Shown, decides: bool) -
 
 def _broad(study: Study, training: str, high: Shown, decides: bool) -> Row:
     """How much more detail maximized images have than mean stimuli, and than natural patches, in the highest layer."""
-    facts = {"layer": high.alias, "decides": decides}
+    facts: dict[str, Any] = {"layer": high.alias, "decides": decides}
     both = [unit for unit in high.units if unit.maximized is not None and np.isfinite(unit.mean).all()]
     if len(both) < 2:
         return not_measured(Quantity.BROAD, f"{len(both)} units have both images", **facts)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 import numpy as np
 
@@ -100,7 +101,7 @@ def _decides(quantity: Quantity) -> bool:
     return quantity != Quantity.BROAD_COLOUR
 
 
-def _not_measured(reason: str, **facts) -> list[Row]:
+def _not_measured(reason: str, **facts: Any) -> list[Row]:
     return [not_measured(quantity, reason, decides=_decides(quantity), **facts) for quantity in MEASURES]
 
 

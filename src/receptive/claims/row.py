@@ -102,7 +102,9 @@ def measured(
         more: other fields of ``Row``.
     """
     value, low, high = (_number(end) for end in estimate)
-    control_ends = control if isinstance(control, tuple) else (control, None, None)
+    control_value, control_low, control_high = map(
+        _number, control if isinstance(control, tuple) else (control, None, None)
+    )
     return Row(
         quantity=quantity,
         what=what or str(quantity),
@@ -112,7 +114,9 @@ def measured(
         threshold=threshold,
         over=over,
         verdict=decide(low, high, threshold),
-        **dict(zip(("control", "control_low", "control_high"), map(_number, control_ends), strict=True)),
+        control=control_value,
+        control_low=control_low,
+        control_high=control_high,
         **more,
     )
 

@@ -1,6 +1,7 @@
 """Claim 1: ResNet has orientation-selective neurons."""
 
 from enum import StrEnum
+from typing import Any
 
 import pandas as pd
 
@@ -82,7 +83,12 @@ def _of_training(study: Study, training: str, network: str, verdict: str) -> lis
 
 
 def _row(quantity: Quantity, alias: str, units: pd.DataFrame, verdict: str, control: str, decides: bool) -> Row:
-    facts = {"what": _words(alias or quantity, control), "layer": alias, "beyond": control, "decides": decides}
+    facts: dict[str, Any] = {
+        "what": _words(alias or quantity, control),
+        "layer": alias,
+        "beyond": control,
+        "decides": decides,
+    }
     if units["colour_index"].isna().all() and verdict != "selective":
         return not_measured(quantity, "its images have no colour", **facts)
     counts = []

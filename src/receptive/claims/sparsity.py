@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from enum import StrEnum
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -42,7 +43,7 @@ class Quantity(StrEnum):
     HIGH = "high layers"
 
 
-_LEARNED = {"what": f"{Quantity.RISE}, beyond before training", "beyond": "untrained"}
+_LEARNED: dict[str, Any] = {"what": f"{Quantity.RISE}, beyond before training", "beyond": "untrained"}
 PerImage = Callable[[pd.DataFrame, pd.DataFrame], np.ndarray | None]
 """A statistic of each image, from its shares of zeros (image x layer) and zeros.parquet."""
 
@@ -63,7 +64,7 @@ def measure(study: Study) -> list[Row]:
     return rows + study.across(_compared, DEEP, SHALLOW)
 
 
-def _not_measured(quantity: Quantity, reason: str, **facts) -> list[Row]:
+def _not_measured(quantity: Quantity, reason: str, **facts: Any) -> list[Row]:
     rows = [not_measured(quantity, reason, **facts)]
     return [*rows, not_measured(quantity, reason, **_LEARNED, **facts)] if quantity == Quantity.RISE else rows
 
@@ -76,7 +77,7 @@ def _of_training(study: Study, training: str, quantity: Quantity, per_image: Per
         return _not_measured(quantity, few, decides=decides)
     after = _mean(study, f"{training} {quantity} trained", trained)
     before = _mean(study, f"{training} {quantity} untrained", untrained)
-    facts = {"over": "images", "images": len(trained), "decides": decides}
+    facts: dict[str, Any] = {"over": "images", "images": len(trained), "decides": decides}
     rows = [measured(quantity, after, control=before, **facts)]
     if quantity == Quantity.RISE:
         rows.append(measured(quantity, apart(after, before), **_LEARNED, **facts))

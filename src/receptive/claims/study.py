@@ -167,6 +167,6 @@ class Study:
         groups = plan(self.params, subject)
         by_layer = {}
         for layer, rows in chosen.groupby("layer", sort=False):
-            group = find_group(groups, layer, objective, preset, rows["initialisation"].iloc[0])
-            by_layer[layer] = Maximized(rows, pixels[group.name], starting_pixels(subject, group))
+            group = find_group(groups, str(layer), objective, preset, rows["initialisation"].iloc[0])
+            by_layer[str(layer)] = Maximized(rows, pixels[group.name], starting_pixels(subject, group))
         return by_layer

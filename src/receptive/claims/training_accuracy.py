@@ -1,6 +1,7 @@
 """Claim 12: deeper is better, and the small task is the easier one."""
 
 from enum import StrEnum
+from typing import Any
 
 import numpy as np
 import torch
@@ -49,8 +50,9 @@ def measure(study: Study) -> list[Row]:
         (DIGITS, FIVE, False, True),
         (RESIDUAL, PLAIN, True, False),
     ):
-        published = (_published(first), _published(second))
-        facts = {"published": None if None in published else published[0] - published[1], "decides": decides}
+        of_first, of_second = _published(first), _published(second)
+        published = None if of_first is None or of_second is None else of_first - of_second
+        facts: dict[str, Any] = {"published": published, "decides": decides}
         if not (reason := study.missing(first, second)):
             rows += study.across(_difference, first, second, given=(right, same_images, facts))
         elif decides:
@@ -75,11 +77,13 @@ def _right(study: Study, training: str) -> np.ndarray:
 def _accuracy(study: Study, training: str, right: Right, published: float | None) -> list[Row]:
     images, chance = len(right[training]), 1 / len(study.images(training).classes)
     estimate = share(int(right[training].sum()), images)
-    facts = {"images": images, "published": published, "decides": False}
+    facts: dict[str, Any] = {"images": images, "published": published, "decides": False}
     return [measured(Quantity.ACCURACY, estimate, "images", control=chance, threshold=chance, **facts)]
 
 
-def _difference(study: Study, first: str, second: str, right: Right, same_images: bool, facts: dict) -> list[Row]:
+def _difference(
+    study: Study, first: str, second: str, right: Right, same_images: bool, facts: dict[str, Any]
+) -> list[Row]:
     of_first, of_second = right[first], right[second]
     facts = {"images": len(of_first)} | facts
     if not same_images:
@@ -92,4 +96,4 @@ def _difference(study: Study, first: str, second: str, right: Right, same_images
 
 
 def _published(network: str) -> float | None:
-    return ACCURACY.get(network, {}).get("validation")
+    return ACCURACY[network]["validation"] if network in ACCURACY else None

@@ -17,24 +17,65 @@ _VERDICTS = {"supported": "#1b7837", "contradicted": "#a03030", "undecided": "#6
 class Measured(Protocol):
     """What is drawn of a row of a claim (``claims.row.Row``)."""
 
-    networks: tuple[str, ...]
-    layer: str
-    what: str
-    value: float | None
-    low: float | None
-    high: float | None
-    control: float | None
-    control_low: float | None
-    control_high: float | None
-    threshold: float
-    verdict: str
-    reason: str
-    published: float | None
-    decides: bool
-
     @property
     def network(self) -> str:
         """The network, or the difference of two, for display."""
+
+    @property
+    def networks(self) -> tuple[str, ...]:
+        """The first of them has the colour."""
+
+    @property
+    def layer(self) -> str:
+        """Alias of the layer; empty where it is of the whole network."""
+
+    @property
+    def what(self) -> str:
+        """The quantity in words."""
+
+    @property
+    def value(self) -> float | None:
+        """None where nothing was measured."""
+
+    @property
+    def low(self) -> float | None:
+        """Lower end of the interval."""
+
+    @property
+    def high(self) -> float | None:
+        """Upper end of the interval."""
+
+    @property
+    def control(self) -> float | None:
+        """Value of the control."""
+
+    @property
+    def control_low(self) -> float | None:
+        """Lower end of its interval."""
+
+    @property
+    def control_high(self) -> float | None:
+        """Upper end of its interval."""
+
+    @property
+    def threshold(self) -> float:
+        """What the interval must lie above."""
+
+    @property
+    def verdict(self) -> str:
+        """What the interval says."""
+
+    @property
+    def reason(self) -> str:
+        """Why nothing was measured."""
+
+    @property
+    def published(self) -> float | None:
+        """The paper's own number."""
+
+    @property
+    def decides(self) -> bool:
+        """Whether it enters the verdict of its claim."""
 
 
 Rows = Sequence[Measured]
@@ -109,8 +150,12 @@ def draw_estimates(axes: Axes, rows: Rows, quantity: str, label: Label | None = 
     if any(row.control is not None for row in rows):
         handles.append(Line2D([], [], color=CONTROL, marker="s", linewidth=2, markersize=4.5, label="control"))
     if any(row.published is not None and row.value is not None for row in rows):
-        star = {"marker": "*", "markersize": 9, "markerfacecolor": "white", "linewidth": 0}
-        handles.append(Line2D([], [], color="#222222", **star, label="the paper's own"))
+        handles.append(
+            Line2D(
+                [], [], color="#222222", marker="*", markersize=9, markerfacecolor="white", linewidth=0,
+                label="the paper's own",
+            )
+        )  # fmt: skip
     axes.legend(
         handles=handles, frameon=False, fontsize=8, ncols=3, loc="lower left", bbox_to_anchor=(0, 1.0), borderpad=0
     )

@@ -1,5 +1,7 @@
 """First filters that repeat each other up to rotation and colour (TG 5.1)."""
 
+from collections.abc import Mapping
+
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -14,7 +16,7 @@ PAIRS = 6
 def repeats(
     filters: dict[str, np.ndarray],
     pairs: dict[str, list[tuple[int, int, float]]],
-    rows: dict[str, Rows],
+    rows: Mapping[str, Rows],
     same: float,
 ) -> Figure:
     """Every network's most alike pairs of first filters as pictures, and the share of filters with a partner.

@@ -1,6 +1,6 @@
 """Mean preferred stimuli beside maximized images: do they agree, and which has detail?"""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -17,11 +17,19 @@ UNITS = 8
 
 
 class Pictures(Protocol):
-    """The two pictures of a unit, signed, y x x x channel; ``maximized`` is None where there is none."""
+    """The two pictures of a unit, signed, y x x x channel."""
 
-    unit: int
-    mean: np.ndarray
-    maximized: np.ndarray | None
+    @property
+    def unit(self) -> int:
+        """Its number."""
+
+    @property
+    def mean(self) -> np.ndarray:
+        """Its mean preferred stimulus less the mean of all patches."""
+
+    @property
+    def maximized(self) -> np.ndarray | None:
+        """Its maximized image less the start; None where there is none."""
 
 
 class Detail(NamedTuple):
@@ -34,9 +42,9 @@ class Detail(NamedTuple):
 
 def agreement(
     network: str,
-    pictures: dict[str, Sequence[Pictures]],
+    pictures: Mapping[str, Sequence[Pictures]],
     detail: dict[str, dict[str, list[Detail]]],
-    parts: dict[str, Rows],
+    parts: Mapping[str, Rows],
 ) -> Figure:
     """Pictures of some units in the lowest and the highest shown layer, fine detail by depth, and the rows.
 
@@ -65,7 +73,7 @@ def agreement(
     return fig
 
 
-def _pictures(board: SubFigure, network: str, pictures: dict[str, Sequence[Pictures]]) -> None:
+def _pictures(board: SubFigure, network: str, pictures: Mapping[str, Sequence[Pictures]]) -> None:
     """Two rows per layer: mean stimuli, and below them the maximized images of the same units."""
     if not pictures:
         say(board.subplots(), f"{network} has no layer with both mean stimuli and maximized neurons")

@@ -1,5 +1,7 @@
 """Class images maximized from noise and from the class's mean: what they look like, and their colour and texture."""
 
+from collections.abc import Mapping
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
@@ -15,7 +17,7 @@ def initialisations(
     shown: dict[str, tuple[list[str], dict[str, np.ndarray], dict[str, np.ndarray]]],
     measures: dict[tuple[str, str], dict[str, tuple[np.ndarray, np.ndarray]]],
     natural: dict[str, float],
-    parts: dict[str, Rows],
+    parts: Mapping[str, Rows],
 ) -> Figure:
     """Starts and results of some classes (TG figures 3.3.1 to 3.3.3), each quantity from start to result, and the rows.
 

@@ -258,13 +258,13 @@ def mcnemar(first: np.ndarray, second: np.ndarray) -> float:
 
 def over_trainings(values: Sequence[float], confidence: float = CONFIDENCE) -> Estimate:
     """Mean over trainings with Student's t interval; NaN ends for one training, which has no spread to tell."""
-    values = np.asarray(values, float)
-    if len(values) == 0:
+    array = np.asarray(values, float)
+    if len(array) == 0:
         return _NOTHING
-    mean = float(values.mean())
-    if len(values) == 1:
+    mean = float(array.mean())
+    if len(array) == 1:
         return Estimate(mean, np.nan, np.nan)
-    half = float(stats.t.ppf((1 + confidence) / 2, len(values) - 1) * stats.sem(values))
+    half = float(stats.t.ppf((1 + confidence) / 2, len(array) - 1) * stats.sem(array))
     return Estimate(mean, mean - half, mean + half)
 
 
