@@ -1,7 +1,14 @@
 """Claim 3: inactive units, and what noise on them does."""
 
-from receptive.claims import Row, Study, across_seeds, measured, not_measured
-from receptive.io import artifacts
+from enum import StrEnum
+from typing import Any
+
+import torch
+
+from receptive.claims.row import Row, measured, not_measured
+from receptive.claims.study import Study
+from receptive.methods.ablation import inactive_units
+from receptive.methods.capture import responses_to
 from receptive.methods.inference import Estimate, apart, difference_of_shares, share
 from receptive.published import INACTIVE
 
@@ -28,103 +35,104 @@ RULE = (
 FIRST, SECOND = "resnet34", "plainnet34"
 
 
+class Quantity(StrEnum):
+    """What was measured of one network, or of both."""
+
+    SHARE = "share inactive"
+    LOSS = "dL"
+    LOSS_ONE_UNIT = "dL_rnd"
+    LOSS_ACTIVE = "the same noise on one active unit a mini-batch"
+
+
+Before = dict[str, tuple[int, int]]
+"""Training to the number of units of its first pool that were inactive before training, and of all its units."""
+
+
 def measure(study: Study) -> list[Row]:
     """Shares and changes of loss of the two networks, and their differences."""
-    missing = study.missing(FIRST, SECOND)
-    found = {name: [_rows(study, one) for one in study.replicas(name)] for name in (FIRST, SECOND)}
-    rows = []
-    if missing:
-        rows += [not_measured(f"{FIRST} - {SECOND}", what, missing) for what in ("share inactive", "dL")]
+    trainings = [name for network in (FIRST, SECOND) for name in study.trainings(network)]
+    before: Before = {name: _inactive_before_training(study, name) for name in trainings}
+    if reason := study.missing(FIRST, SECOND):
+        rows = [not_measured(it, reason, networks=(FIRST, SECOND)) for it in (Quantity.SHARE, Quantity.LOSS)]
     else:
-        pairs = list(zip(found[FIRST], found[SECOND], strict=True))
-        rows.append(across_seeds([_more_inactive(one["share"], other["share"]) for one, other in pairs]))
-        rows.append(across_seeds([_more_harm(one["dL"], other["dL"]) for one, other in pairs]))
-    for trainings in found.values():
-        for name in trainings[0] if trainings else ():
-            rows.append(across_seeds([its[name] for its in trainings]))
+        rows = study.across(_differences, FIRST, SECOND, given=(before,))
+    for network in (FIRST, SECOND):
+        rows += study.across(_of_training, network, given=(network, before))
     return rows
 
 
-def figure(study: Study, rows: list[Row]):
-    """Shares of inactive units above, changes of loss below."""
-    from receptive.figures import claims
-
-    shares = [row for row in rows if row.what == "share inactive"]
-    changes = [row for row in rows if row.what != "share inactive"]
-    return claims.panels([(shares, "share of first-pool units"), (changes, "change of loss (nats)")])
-
-
-def _rows(study: Study, network: str) -> dict[str, Row]:
-    its = artifacts.read_ablation(network)
-    paper = INACTIVE.get(network.split("-")[0], {})
-    inactive, units, images = len(its["inactive_units"]), its["units"], its["images"]
-    before, untrained_units = _inactive_before_training(study, network, its["layer"], its["threshold"])
-    rows = {
-        "share": measured(
-            network, "share inactive", share(inactive, units), "units", control=share(before, untrained_units),
-            units=units, images=images, published=paper["inactive"] / 64 if paper else None, decides=False,
-            reason=f"{inactive} of {units} units, {before} before training",
-        ),
-    }  # fmt: skip
-    control = its["control"]
+def _of_training(study: Study, training: str, network: str, before: Before) -> list[Row]:
+    """Share and changes of loss of one training, in the order of ``Quantity``."""
+    ablation, paper = study.ablation(training), INACTIVE[network]
+    inactive, units, images = len(ablation["inactive_units"]), ablation["units"], ablation["images"]
+    inactive_before, units_before = before[training]
+    control = ablation["control"]
     sets = (control["mean"], control["low"], control["high"])
-    for name, key, decides in (("dL", "delta_loss", network.startswith(FIRST)), ("dL_rnd", "delta_loss_random", False)):
-        published = paper.get(key)
-        if its[key] is None:
-            reason = f"no inactive unit: the weakest reaches {its['weakest_maximum']:.2g}"
-            rows[name] = not_measured(
-                network, name, reason, published=published, units=units, images=images, decides=decides
-            )
+    counts: dict[str, Any] = {"units": units, "images": images}
+    rows = [
+        measured(
+            Quantity.SHARE, share(inactive, units), "units", control=share(inactive_before, units_before),
+            published=paper["inactive"] / 64, decides=False, **counts,
+            reason=f"{inactive} of {units} units, {inactive_before} before training",
+        )
+    ]  # fmt: skip
+    for quantity, key in ((Quantity.LOSS, "delta_loss"), (Quantity.LOSS_ONE_UNIT, "delta_loss_random")):
+        facts: dict[str, Any] = {"published": paper[key], "decides": quantity == Quantity.LOSS and network == FIRST}
+        if ablation[key] is None:
+            rows.append(not_measured(quantity, _no_inactive_unit(ablation), **counts, **facts))
             continue
-        rows[name] = measured(
-            network, name, (its[key], *its[f"{key}_interval"]), "images", control=sets, units=inactive, images=images,
-            published=published, decides=decides, reason=f"control: {control['units_each']} active units a set",
+        rows.append(
+            measured(
+                quantity, (ablation[key], *ablation[f"{key}_interval"]), "images", control=sets, units=inactive,
+                images=images, reason=f"control: {control['units_each']} active units a set", **facts,
+            )
         )  # fmt: skip
     key = "delta_loss_random_active"
-    if its[key] is not None:
-        rows["active"] = measured(
-            network, "the same noise on one active unit a mini-batch", (its[key], *its[f"{key}_interval"]), "images",
-            control=sets, units=units - inactive, images=images, decides=False,
-            reason=f"control: sets of {control['units_each']} active",
-        )  # fmt: skip
-    return rows
-
-
-def _more_inactive(one: Row, other: Row) -> Row:
-    counts = [round(row.value * row.units) for row in (one, other)]
-    return measured(
-        f"{one.network} - {other.network}", "share inactive",
-        difference_of_shares(counts[0], one.units, counts[1], other.units), "units",
-        control=one.control - other.control, units=one.units + other.units, images=one.images,
-        published=one.published - other.published,
+    if ablation[key] is None:
+        return [*rows, not_measured(Quantity.LOSS_ACTIVE, "no active unit", **counts, decides=False)]
+    active = measured(
+        Quantity.LOSS_ACTIVE, (ablation[key], *ablation[f"{key}_interval"]), "images", control=sets,
+        units=units - inactive, images=images, decides=False, reason=f"control: sets of {control['units_each']} active",
     )  # fmt: skip
+    return [*rows, active]
 
 
-def _more_harm(one: Row, other: Row) -> Row:
-    name = f"{one.network} - {other.network}"
-    published = one.published - other.published
-    for row in (one, other):
-        if row.value is None:
-            return not_measured(name, "dL", f"{row.network}: {row.reason}", published=published)
-    estimate = apart(*(Estimate(row.value, row.low, row.high) for row in (one, other)))
-    return measured(name, "dL", estimate, "images", images=one.images, published=published)
+def _differences(study: Study, first: str, second: str, before: Before) -> list[Row]:
+    """What the first network has more of: inactive units, and loss by noise on them."""
+    ablations = [study.ablation(name) for name in (first, second)]
+    inactive = [len(ablation["inactive_units"]) for ablation in ablations]
+    units, images = [ablation["units"] for ablation in ablations], ablations[0]["images"]
+    share_before = [share(*before[name]).value for name in (first, second)]
+    papers = INACTIVE[FIRST], INACTIVE[SECOND]
+    more_inactive = measured(
+        Quantity.SHARE,
+        difference_of_shares(inactive[0], units[0], inactive[1], units[1]),
+        "units",
+        control=share_before[0] - share_before[1],
+        units=sum(units),
+        images=images,
+        published=(papers[0]["inactive"] - papers[1]["inactive"]) / 64,
+    )
+    published = papers[0]["delta_loss"] - papers[1]["delta_loss"]
+    losses = []
+    for name, ablation in zip((first, second), ablations, strict=True):
+        if ablation["delta_loss"] is None:
+            reason = f"{name}: {_no_inactive_unit(ablation)}"
+            return [more_inactive, not_measured(Quantity.LOSS, reason, published=published)]
+        losses.append(Estimate(ablation["delta_loss"], *ablation["delta_loss_interval"]))
+    more_harm = measured(Quantity.LOSS, apart(*losses), "images", images=images, published=published)
+    return [more_inactive, more_harm]
 
 
-def _inactive_before_training(study: Study, network: str, layer: str, threshold: float) -> tuple[int, int]:
-    """How many of how many units of the layer no validation image excites in the untrained network."""
-    import torch
+def _no_inactive_unit(ablation: dict) -> str:
+    return f"no inactive unit: the weakest reaches {ablation['weakest_maximum']:.2g}"
 
-    from receptive.loading import Batches, normalised
-    from receptive.methods.ablation import inactive_units
-    from receptive.methods.capture import for_inference, responses_to
-    from receptive.parallel.device import pick_device
 
-    net, normalisation, _ = artifacts.read_network(network, trained=False)
-    device = pick_device(study.params.device)
-    net, normalisation = for_inference(net).to(device), normalisation.to(device)
-    prepared = artifacts.read_images(study.params, network)
-    largest = None
-    for _, images in normalised(Batches(prepared, "validation", study.params.claims.batch_size, device), normalisation):
-        found = responses_to(net, images, [layer])[layer].amax((0, 2, 3))
-        largest = found if largest is None else torch.maximum(largest, found)
-    return len(inactive_units(largest.cpu().numpy(), threshold)), len(largest)
+def _inactive_before_training(study: Study, training: str) -> tuple[int, int]:
+    """How many of how many first-pool units no validation image excites in the untrained network."""
+    ablation, subject = study.ablation(training), study.subject(training, trained=False)
+    layer, largest = ablation["layer"], []
+    for _, images in subject.views(study.params.claims.batch_size):
+        largest.append(responses_to(subject.network, images, [layer])[layer].amax((0, 2, 3)))
+    greatest = torch.stack(largest).amax(0)
+    return len(inactive_units(greatest.cpu().numpy(), ablation["threshold"])), len(greatest)

@@ -1,10 +1,13 @@
 """Claim 9: deconvolution keeps less unrelated information the higher the layer; VGGCNN removes more than AlexCNN."""
 
+from enum import StrEnum
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
-from receptive.claims import Row, Study, measured, not_measured
-from receptive.io import artifacts
+from receptive.claims.row import Row, measured, not_measured
+from receptive.claims.study import Study
 from receptive.methods.inference import Estimate, apart, bootstrap, rank_correlations
 
 NUMBER = 9
@@ -26,9 +29,17 @@ RULE = (
     "beside."
 )
 DEEP, SHALLOW = "vggcnn", "alexcnn"
-FALL, LAST = "fall with depth", "outside the subject, last convolution"
-LEARNED = f"{FALL}, beyond before training"
 UNKNOWN = "nobody knows where the subject is in its images"
+
+
+class Quantity(StrEnum):
+    """The two statistics."""
+
+    FALL = "fall with depth"
+    LAST = "outside the subject, last convolution"
+
+
+_LEARNED: dict[str, Any] = {"what": f"{Quantity.FALL}, beyond before training", "beyond": "untrained"}
 
 
 def measure(study: Study) -> list[Row]:
@@ -37,70 +48,69 @@ def measure(study: Study) -> list[Row]:
     for network in dict.fromkeys([DEEP, SHALLOW, *study.networks]):
         decides = network in (DEEP, SHALLOW)
         if reason := study.missing(network):
-            rows += [not_measured(network, what, reason, decides=decides) for what in (FALL, LEARNED)]
+            rows += _no_fall(reason, networks=(network,), decides=decides)
             continue
         rows += study.across(_fall, network, given=(decides,))
-    pair = f"{SHALLOW} - {DEEP}"
     if reason := study.missing(DEEP, SHALLOW):
-        return [*rows, not_measured(pair, LAST, reason)]
-    return rows + study.across(_compared, DEEP, SHALLOW)
+        return [*rows, not_measured(Quantity.LAST, reason, networks=(SHALLOW, DEEP))]
+    return rows + study.across(_compared, SHALLOW, DEEP)
 
 
-def figure(study: Study, rows: list[Row]):
-    """The share by depth before and after training, and the rows."""
-    from receptive.figures import deconvolution as figures
-
-    tables = [artifacts.read_energy(network) for network in study.networks]
-    tables = [table for table in tables if table is not None]
-    return figures.claim(pd.concat(tables, ignore_index=True) if tables else None, rows)
+def _no_fall(reason: str, **facts: Any) -> list[Row]:
+    return [not_measured(Quantity.FALL, reason, **facts), not_measured(Quantity.FALL, reason, **_LEARNED, **facts)]
 
 
-def _fall(study: Study, network: str, decides: bool) -> list[Row]:
-    energy = artifacts.read_energy(network)
+def _fall(study: Study, training: str, decides: bool) -> list[Row]:
+    energy = study.energy(training)
     if energy is None:
-        return [not_measured(network, what, UNKNOWN, decides=decides) for what in (FALL, LEARNED)]
-    values = {state: _falls(energy, state) for state in ("trained", "untrained")}
-    if values["trained"] is None:
-        few = "fewer than three layers are carried back"
-        return [not_measured(network, what, few, decides=decides) for what in (FALL, LEARNED)]
-    found = {state: _mean(study, f"{network} {state}", its) for state, its in values.items()}
-    facts = {"over": "images", "images": len(values["trained"]), "decides": decides}
+        return _no_fall(UNKNOWN, decides=decides)
+    trained, untrained = (_falls(energy, state) for state in ("trained", "untrained"))
+    if trained is None or untrained is None:
+        return _no_fall("fewer than three layers are carried back", decides=decides)
+    after = _mean(study, f"{training} trained", trained)
+    before = _mean(study, f"{training} untrained", untrained)
+    facts: dict[str, Any] = {"over": "images", "images": len(trained), "decides": decides}
     return [
-        measured(network, FALL, found["trained"], control=found["untrained"], **facts),
-        measured(network, LEARNED, apart(found["trained"], found["untrained"]), **facts),
+        measured(Quantity.FALL, after, control=before, **facts),
+        measured(Quantity.FALL, apart(after, before), **_LEARNED, **facts),
     ]
 
 
 def _falls(energy: pd.DataFrame, state: str) -> np.ndarray | None:
-    """Minus the rank correlation of depth and share outside, image by image, without those that leave a layer blank."""
+    """Minus the rank correlation of depth and share outside of each image; an image that leaves a layer blank has none.
+
+    None where there are fewer than three layers.
+    """
     shares = energy[energy["state"] == state].pivot(index="image", columns="depth", values="energy_outside_fraction")
     if shares.shape[1] < 3:
         return None
-    shares = shares.dropna().to_numpy()
-    found = -rank_correlations(np.broadcast_to(np.arange(shares.shape[1]), shares.shape), shares)
-    return found[np.isfinite(found)]
+    by_image = shares.dropna().to_numpy()
+    falls = -rank_correlations(np.broadcast_to(np.arange(by_image.shape[1]), by_image.shape), by_image)
+    return falls[np.isfinite(falls)]
 
 
-def _compared(study: Study, deep: str, shallow: str) -> list[Row]:
-    found, images = {}, 0
+def _compared(study: Study, shallow: str, deep: str) -> list[Row]:
+    energies = [energy for training in (shallow, deep) if (energy := study.energy(training)) is not None]
+    if len(energies) < 2:
+        return [not_measured(Quantity.LAST, UNKNOWN)]
+    estimates, images = {}, {}
     for state in ("trained", "untrained"):
-        both = [_last_convolution(network, state) for network in (shallow, deep)]
-        if any(its is None for its in both):
-            return [not_measured(f"{SHALLOW} - {DEEP}", LAST, UNKNOWN)]
-        difference = (both[0] - both[1]).dropna().to_numpy()
-        found[state] = _mean(study, f"{shallow} {deep} {state}", difference)
-        images = images or len(difference)
-    pair = f"{SHALLOW} - {DEEP}"
-    return [measured(pair, LAST, found["trained"], "images", control=found["untrained"], images=images)]
+        of_shallow, of_deep = (_last_convolution(energy, state) for energy in energies)
+        differences = (of_shallow - of_deep).dropna().to_numpy()
+        estimates[state] = _mean(study, f"{shallow} {deep} {state}", differences)
+        images[state] = len(differences)
+    return [
+        measured(
+            Quantity.LAST, estimates["trained"], "images", control=estimates["untrained"], images=images["trained"]
+        )
+    ]
 
 
-def _last_convolution(network: str, state: str) -> pd.Series | None:
-    energy = artifacts.read_energy(network)
-    if energy is None:
-        return None
+def _last_convolution(energy: pd.DataFrame, state: str) -> pd.Series:
     convs = energy[(energy["state"] == state) & (energy["kind"] == "conv")]
     return convs[convs["depth"] == convs["depth"].max()].set_index("image")["energy_outside_fraction"]
 
 
-def _mean(study: Study, name: str, values: np.ndarray) -> Estimate:
-    return bootstrap(values, rng=study.chance("discrimination", name), resamples=study.params.claims.resamples)
+def _mean(study: Study, draw: str, values: np.ndarray) -> Estimate:
+    # random draws keep the claim's first name
+    return bootstrap(values, rng=study.chance("discrimination", draw), resamples=study.params.claims.resamples)

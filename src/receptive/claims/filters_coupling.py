@@ -1,11 +1,13 @@
 """Claim 6: a projection couples similar first filters."""
 
+from enum import StrEnum
+
 import numpy as np
 
-from receptive.claims import Row, Study, measured, not_measured
-from receptive.io import artifacts
+from receptive.claims.row import Row, measured, not_measured
+from receptive.claims.study import Study
 from receptive.methods.filters import strongest_taps
-from receptive.methods.filters_coupling import beside_strongest, cosines, coupling, dealt_anew
+from receptive.methods.filters_coupling import cosines, coupling, dealt_anew
 from receptive.methods.inference import Estimate, apart
 
 NUMBER = 6
@@ -27,72 +29,60 @@ RULE = (
     "units share the first filters, so resampling units would promise too much."
 )
 NETWORK = "resnet34"
-_TRAINED = "weight and similarity"
-_LEARNED = "trained - before training"
+_OVER = "first filters, dealt at random"
+
+
+class Quantity(StrEnum):
+    """Which weights are compared with the similarity of the filters, or what training makes of the correlation."""
+
+    COUPLING = "weight and similarity"
+    BY_SIZE = "size of weight and similarity"
+    BEFORE = "before training"
+    LEARNED = "trained - before training"
 
 
 def measure(study: Study) -> list[Row]:
     """The coupling of every network, its control, and the difference that training makes."""
-    missing = study.missing(NETWORK)
-    rows = [not_measured(NETWORK, _TRAINED, missing)] if missing else []
+    reason = study.missing(NETWORK)
+    rows = [not_measured(Quantity.COUPLING, reason, networks=(NETWORK,))] if reason else []
     for network in study.networks:
-        rows += study.across(_rows, network, given=(network == NETWORK,))
+        rows += study.across(_of_training, network, given=(network == NETWORK,))
     return rows
 
 
-def figure(study: Study, rows: list[Row]):
-    """Weights by similarity before and after training, and the rows."""
-    from receptive.figures import filters_coupling as figures
-
-    network = NETWORK if NETWORK in study.networks else study.networks[0]
-    seen = {}
-    for when, trained in (("trained", True), ("before training", False)):
-        weights, similarity = _layer(network, trained)
-        seen[when] = beside_strongest(weights, similarity)
-    return figures.weights_by_similarity(network, seen, [row for row in rows if row.what in (_TRAINED, _LEARNED)])
+def weights_and_similarity(study: Study, training: str, trained: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Weights of the second layer (p x k), one per unit and first filter, and the cosines of the filters (k x k)."""
+    _, names = study.filters(training)
+    first, second = study.weights(training, [names["first"], names["second"]], trained)
+    return strongest_taps(second)[0].astype(np.float64), cosines(first)
 
 
-def _rows(study: Study, network: str, decides: bool) -> list[Row]:
-    found = {}
-    for name, trained, by_size in (
-        (_TRAINED, True, False),
-        ("size of weight and similarity", True, True),
-        ("before training", False, False),
+def _of_training(study: Study, training: str, decides: bool) -> list[Row]:
+    rows, beyond = [], {}
+    for quantity, trained, by_size in (
+        (Quantity.COUPLING, True, False),
+        (Quantity.BY_SIZE, True, True),
+        (Quantity.BEFORE, False, False),
     ):
-        weights, similarity = _layer(network, trained)
+        weights, similarity = weights_and_similarity(study, training, trained)
+        units, filters = weights.shape
         value = float(np.nanmean(coupling(weights, similarity, by_size)))
-        chance = study.chance("coupling", network, name)
-        dealt = dealt_anew(weights, similarity, chance, study.params.claims.permutations, by_size)
-        found[name] = value, dealt, weights.shape
-    rows = []
-    for name, (value, dealt, shape) in found.items():
-        p = (1 + int((dealt >= value).sum())) / (1 + len(dealt))
+        rng = study.chance("coupling", training, quantity)
+        dealt = dealt_anew(weights, similarity, rng, study.params.claims.permutations, by_size)
+        beyond[quantity] = _beyond(value, dealt)
         rows.append(
             measured(
-                network, name, _beyond(value, dealt), "first filters, dealt at random",
-                control=(dealt.mean(), *np.quantile(dealt, [0.025, 0.975])), units=shape[0], p_value=p,
-                reason=f"{shape[0]} units on {shape[1]} filters", decides=decides and name == _TRAINED,
+                quantity, beyond[quantity], _OVER, control=(dealt.mean(), *np.quantile(dealt, [0.025, 0.975])),
+                units=units, p_value=(1 + int((dealt >= value).sum())) / (1 + len(dealt)),
+                reason=f"{units} units on {filters} filters", beyond="dealt at random",
+                decides=decides and quantity == Quantity.COUPLING,
             )
         )  # fmt: skip
-    after, before = (_beyond(*found[name][:2]) for name in (_TRAINED, "before training"))
-    rows.append(
-        measured(
-            network, _LEARNED, apart(after, before), "first filters, dealt at random",
-            units=found[_TRAINED][2][0], decides=decides,
-        )
-    )  # fmt: skip
-    return rows
+    learned = apart(beyond[Quantity.COUPLING], beyond[Quantity.BEFORE])
+    return [*rows, measured(Quantity.LEARNED, learned, _OVER, units=rows[0].units, beyond="untrained", decides=decides)]
 
 
 def _beyond(value: float, dealt: np.ndarray) -> Estimate:
     """The correlation beyond that of filters dealt at random, whose spread gives the interval."""
     low, high = np.quantile(dealt, [0.025, 0.975])
-    centre = dealt.mean()
-    return Estimate(value - centre, value - high, value - low)
-
-
-def _layer(network: str, trained: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Weights of the second layer (p x k) and the cosines of the first filters (k x k)."""
-    _, names = artifacts.read_filters(network)
-    first, second = artifacts.read_weights(network, [names["first"], names["second"]], trained)
-    return strongest_taps(second)[0].astype(np.float64), cosines(first)
+    return Estimate(value - dealt.mean(), value - high, value - low)

@@ -1,11 +1,14 @@
 """Claim 10: filters repeat each other up to rotation and colour."""
 
+from enum import StrEnum
+
 import numpy as np
 
-from receptive.claims import Row, Study, measured, not_measured
-from receptive.io import artifacts
-from receptive.methods.filters_redundancy import CHANGES, best_likeness, likenesses, most_alike, shuffled_pixels
+from receptive.claims.row import Row, measured, not_measured
+from receptive.claims.study import Study
+from receptive.methods.filters_redundancy import CHANGES, best_likeness, shuffled_pixels
 from receptive.methods.inference import Estimate, apart, difference_of_shares, share
+from receptive.params.sections import Claims
 
 NUMBER = 10
 TITLE = "Filters repeat up to rotation and colour"
@@ -27,62 +30,68 @@ RULE = (
     "filters). Supported where all intervals lie above 0. The other networks are shown beside."
 )
 NETWORKS = ("vggcnn", "digitcnn", "fivecnn")
-_BOTH = CHANGES[-1]
+
+
+class Quantity(StrEnum):
+    """What filters may undergo before they are compared (``methods.filters_redundancy.CHANGES``)."""
+
+    PLAIN = "as they are"
+    TURNED = "turned"
+    RECOLOURED = "recoloured"
+    BOTH = "turned and recoloured"
+
+
+_BEYOND = {"shuffled": "beyond shuffled pixels", "untrained": "beyond the network before training"}
 
 
 def measure(study: Study) -> list[Row]:
     """Shares of repeated filters of every network by what they may undergo, and the two differences."""
     rows = [
-        not_measured(network, f"{_BOTH}: beyond shuffled pixels", study.missing(network))
+        not_measured(
+            Quantity.BOTH, study.missing(network), what=_words("shuffled"), beyond="shuffled", networks=(network,)
+        )
         for network in NETWORKS
         if study.missing(network)
     ]
     for network in study.networks:
-        rows += study.across(_rows, network, given=(network in NETWORKS,))
+        rows += study.across(_of_training, network, given=(network in NETWORKS,))
     return rows
 
 
-def figure(study: Study, rows: list[Row]):
-    """The most alike pairs of every network, and the shares by change."""
-    from receptive.figures import filters_redundancy as figures
+def _words(control: str) -> str:
+    return f"{Quantity.BOTH}: {_BEYOND[control]}"
 
+
+def _of_training(study: Study, training: str, decides: bool) -> list[Row]:
     settings = study.params.claims
-    filters = {network: artifacts.read_first_filters(network) for network in study.networks}
-    pairs = {
-        network: most_alike(likenesses(its, _BOTH, settings.angle_step), figures.PAIRS)
-        for network, its in filters.items()
-    }
-    return figures.repeats(filters, pairs, rows, CHANGES, settings.same_cosine)
-
-
-def _rows(study: Study, network: str, decides: bool) -> list[Row]:
-    settings = study.params.claims
-    filters, before = artifacts.read_first_filters(network), artifacts.read_first_filters(network, trained=False)
-    chance = study.chance("redundancy", network)
-    shuffled = [_counts(shuffled_pixels(filters, chance), settings) for _ in range(settings.shuffles)]
+    filters, before = study.first_filters(training, True), study.first_filters(training, False)
+    rng = study.chance("redundancy", training)
+    shuffled = [_counts(shuffled_pixels(filters, rng), settings) for _ in range(settings.shuffles)]
     trained, untrained = _counts(filters, settings), _counts(before, settings)
     units, rows = len(filters), []
-    for change in CHANGES:
-        drawn = np.array([counts[change] for counts in shuffled]) / units
+    for quantity in Quantity:
+        drawn = np.array([counts[quantity] for counts in shuffled]) / units
+        estimate = share(trained[quantity], units)
+        control = Estimate(drawn.mean(), *np.quantile(drawn, [0.025, 0.975]))
         rows.append(
             measured(
-                network, change, share(trained[change], units), "filters", units=units, decides=False,
-                control=(drawn.mean(), *np.quantile(drawn, [0.025, 0.975])),
-                reason=f"{trained[change]} of {units} filters, {untrained[change]} before training",
+                quantity, estimate, "filters", control=control, units=units, decides=False,
+                reason=f"{trained[quantity]} of {units} filters, {untrained[quantity]} before training",
             )
         )  # fmt: skip
-    its = Estimate(rows[-1].value, rows[-1].low, rows[-1].high)
-    control = Estimate(rows[-1].control, rows[-1].control_low, rows[-1].control_high)
     beyond = {
-        "beyond shuffled pixels": apart(its, control),
-        "beyond the network before training": difference_of_shares(trained[_BOTH], units, untrained[_BOTH], units),
+        "shuffled": apart(estimate, control),  # of the last quantity, both changes together
+        "untrained": difference_of_shares(trained[Quantity.BOTH], units, untrained[Quantity.BOTH], units),
     }
     return rows + [
-        measured(network, f"{_BOTH}: {name}", estimate, "filters", units=units, decides=decides)
+        measured(
+            Quantity.BOTH, estimate, "filters", what=_words(name), beyond=name, units=units, decides=decides
+        )
         for name, estimate in beyond.items()
-    ]
+    ]  # fmt: skip
 
 
-def _counts(filters: np.ndarray, settings) -> dict[str, int]:
+def _counts(filters: np.ndarray, settings: Claims) -> dict[str, int]:
+    """How many filters have a partner, by what they may undergo."""
     likeness = best_likeness(filters, settings.angle_step)
-    return {change: int((values >= settings.same_cosine).sum()) for change, values in likeness.items()}
+    return {change: int((likeness[change] >= settings.same_cosine).sum()) for change in CHANGES}

@@ -1,9 +1,11 @@
 """Claim 4: the same channel prefers similar things in different layers of ResNet, not of PlainNet."""
 
+from enum import StrEnum
+
 import numpy as np
 
-from receptive.claims import Row, Study, measured, not_measured
-from receptive.io import artifacts
+from receptive.claims.row import Row, measured, not_measured
+from receptive.claims.study import Study
 from receptive.methods.inference import Estimate, bootstrap
 
 NUMBER = 4
@@ -28,120 +30,104 @@ RULE = (
     "intervals are over channels, which one network's training made together."
 )
 RESNET, PLAINNET = "resnet34", "plainnet34"
-MEASURES = {"responses": "responses", "stimuli": "mean preferred stimuli"}
+
+
+class Quantity(StrEnum):
+    """Own-minus-other similarity, by what of a channel is compared."""
+
+    RESPONSES = "responses"
+    STIMULI = "mean preferred stimuli"
+
+
+MEASURES = {Quantity.RESPONSES: "responses", Quantity.STIMULI: "stimuli"}
+"""The column ``measure`` of the tables of stage identity."""
 
 Groups = dict[str, np.ndarray]
-"""A group's name to one value a channel."""
+"""A group of layers to one value per channel."""
 
 
 def measure(study: Study) -> list[Row]:
     """Every network's own-minus-other similarity, and ResNet's minus PlainNet's."""
     rows = []
-    for measure, words in MEASURES.items():
+    for quantity in MEASURES:
         for network in dict.fromkeys([RESNET, PLAINNET, *study.networks]):
             decides = network == RESNET
             if reason := study.missing(network):
-                rows.append(not_measured(network, words, reason, decides=decides))
+                rows.append(not_measured(quantity, reason, networks=(network,), decides=decides))
                 continue
-            rows += study.across(_of_network, network, given=(measure, decides))
-        pair, reason = f"{RESNET} - {PLAINNET}", study.missing(RESNET, PLAINNET)
-        if reason:
-            rows.append(not_measured(pair, words, reason))
+            rows += study.across(_of_network, network, given=(quantity, decides))
+        if reason := study.missing(RESNET, PLAINNET):
+            rows.append(not_measured(quantity, reason, networks=(RESNET, PLAINNET)))
             continue
-        rows += study.across(_difference, RESNET, PLAINNET, given=(measure,))
+        rows += study.across(_difference, RESNET, PLAINNET, given=(quantity,))
     return rows
 
 
-def figure(study: Study, rows: list[Row]):
-    """Stimuli of equal channels, similarity of all channels, how it falls with distance, and the rows."""
-    from receptive.figures import identity as figures
-
-    networks = [name for name in (RESNET, PLAINNET) if name in study.networks]
-    strips, matrices, tables = {}, {}, {}
-    for network in networks:
-        tables[network] = artifacts.read_identity(network)
-        similarities = artifacts.read_similarities(network)
-        known = [layer for layer in artifacts.read_layers(network) if layer.alias in figures.SHOWN]
-        units = min(layer.units for layer in known)
-        shown = study.params.channel_of(network, units)
-        channels = list(dict.fromkeys([shown, *range(min(units, figures.CHANNELS))]))[: figures.CHANNELS]
-        strips[network] = channels, {layer.alias: _stimuli(network, layer.name, channels) for layer in known}
-        pair = artifacts.identity_pair("trained", "responses", known[-2].name, known[-1].name)
-        matrices[network] = known[-2].alias, known[-1].alias, similarities[pair]
-    return figures.channel_identity(strips, matrices, tables, rows)
-
-
-def _of_network(study: Study, network: str, measure: str, decides: bool) -> list[Row]:
-    trained, untrained = (_own_minus_others(network, state, measure) for state in ("trained", "untrained"))
-    words = MEASURES[measure]
+def _of_network(study: Study, training: str, quantity: Quantity, decides: bool) -> list[Row]:
+    trained, untrained = (_own_minus_others(study, training, state, quantity) for state in ("trained", "untrained"))
     if not trained:
-        reason = "no two layers of as many channels on one map" + (
-            " whose stimuli are known" if measure == "stimuli" else ""
-        )
-        return [not_measured(network, words, reason, decides=decides)]
-    tests = artifacts.read_identity(network, "tests")
-    of_all = tests[(tests["group"] == "all") & (tests["measure"] == measure) & (tests["state"] == "trained")]
+        reason = "no two layers of as many channels on one map"
+        reason += " whose stimuli are known" if quantity == Quantity.STIMULI else ""
+        return [not_measured(quantity, reason, decides=decides)]
+    tests = study.identity(training, "tests")
+    of_all = (tests["group"] == "all") & (tests["measure"] == MEASURES[quantity]) & (tests["state"] == "trained")
     row = measured(
-        network,
-        words,
-        _estimate(study, network, trained),
+        quantity,
+        _estimate(study, training, trained),
         "units",
-        control=_estimate(study, f"{network} untrained", untrained) if untrained else None,
+        control=_estimate(study, f"{training} untrained", untrained) if untrained else None,
         units=sum(len(values) for values in trained.values()),
-        images=None if measure == "stimuli" else study.params.identity.images,
-        p_value=float(of_all["p_value"].iloc[0]),
+        images=_images(study, quantity),
+        p_value=float(tests.loc[of_all, "p_value"].iloc[0]),
         decides=decides,
     )
     return [row]
 
 
-def _difference(study: Study, resnet: str, plainnet: str, measure: str) -> list[Row]:
+def _difference(study: Study, resnet: str, plainnet: str, quantity: Quantity) -> list[Row]:
     values = {
-        state: [_own_minus_others(name, state, measure) for name in (resnet, plainnet)]
+        state: [_own_minus_others(study, training, state, quantity) for training in (resnet, plainnet)]
         for state in ("trained", "untrained")
     }
     if not all(values["trained"]):
-        return [not_measured(f"{RESNET} - {PLAINNET}", MEASURES[measure], "one of them has no comparable layers")]
-    found = {state: _estimate(study, f"{resnet} {state}", *both) for state, both in values.items() if all(both)}
+        return [not_measured(quantity, "one of them has no comparable layers")]
+    estimates = {state: _estimate(study, f"{resnet} {state}", *both) for state, both in values.items() if all(both)}
     row = measured(
-        f"{RESNET} - {PLAINNET}",
-        MEASURES[measure],
-        found["trained"],
+        quantity,
+        estimates["trained"],
         "units",
-        control=found.get("untrained"),
-        units=sum(len(one) for one in values["trained"][0].values()),
-        images=None if measure == "stimuli" else study.params.identity.images,
+        control=estimates.get("untrained"),
+        units=sum(len(of_group) for of_group in values["trained"][0].values()),
+        images=_images(study, quantity),
     )
     return [row]
 
 
-def _own_minus_others(network: str, state: str, measure: str) -> Groups:
-    """By group one value a channel, the mean over its pairs of layers; channels without a similarity are left out."""
-    table = artifacts.read_identity(network)
-    table = table[(table["state"] == state) & (table["measure"] == measure)]
+def _images(study: Study, quantity: Quantity) -> int | None:
+    return study.params.identity.images if quantity == Quantity.RESPONSES else None
+
+
+def _own_minus_others(study: Study, training: str, state: str, quantity: Quantity) -> Groups:
+    """By group one value per channel: the mean over its pairs of layers. Channels without a similarity are left out."""
+    table = study.identity(training, "units")
+    table = table[(table["state"] == state) & (table["measure"] == MEASURES[quantity])]
     apart = table.assign(apart=(table["own"] - table["others"]).astype(float))
     by_unit = apart.groupby(["group", "unit"], sort=False)["apart"].mean().dropna()
-    return {group: values.to_numpy() for group, values in by_unit.groupby("group", sort=False)}
+    return {str(group): values.to_numpy() for group, values in by_unit.groupby("group", sort=False)}
 
 
-def _estimate(study: Study, name: str, first: Groups, second: Groups | None = None) -> Estimate:
-    """Mean over groups of the mean over channels, of one network or of one minus another, with its interval."""
-    first, second = list(first.values()), list((second or {}).values())
+def _estimate(study: Study, draw: str, first: Groups, second: Groups | None = None) -> Estimate:
+    """Mean over groups of the mean over channels, of one network or of one minus another, with its interval.
+
+    Args:
+        draw: name of the random draws.
+    """
+    of_first, of_second = list(first.values()), list((second or {}).values())
 
     def statistic(*groups: np.ndarray, axis: int = -1) -> np.ndarray:
         means = [group.mean(axis) for group in groups]
-        value = sum(means[: len(first)]) / len(first)
-        return value - sum(means[len(first) :]) / len(second) if second else value
+        value = sum(means[: len(of_first)]) / len(of_first)
+        return value - sum(means[len(of_first) :]) / len(of_second) if of_second else value
 
-    chance = study.chance("identity", name, *("minus",) * bool(second))
-    return bootstrap(*first, *second, rng=chance, statistic=statistic, resamples=study.params.claims.resamples)
-
-
-def _stimuli(network: str, layer: str, channels: list[int]) -> np.ndarray | None:
-    """Mean preferred stimuli less the mean of all patches; None where there are none."""
-    if not artifacts.is_mined(network, layer):
-        return None
-    arrays = artifacts.read_stimuli(network, layer)
-    if arrays["mean_interior"].ndim < 4:
-        return None
-    return arrays["mean_interior"][channels] - arrays["baseline_interior"]
+    rng = study.chance("identity", draw, *("minus",) * bool(of_second))
+    return bootstrap(*of_first, *of_second, rng=rng, statistic=statistic, resamples=study.params.claims.resamples)

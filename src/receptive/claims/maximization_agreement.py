@@ -1,45 +1,60 @@
 """Claim 5: mean preferred stimuli agree with activation maximization in low layers, and lose detail in high ones."""
 
 from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
 
 import numpy as np
-import torch
 
-from receptive.claims import Row, Study, measured, not_measured
-from receptive.io import artifacts
+from receptive.claims.row import Row, measured, not_measured
+from receptive.claims.study import Study
 from receptive.methods.identity import correlations, identity_test, own_and_others
 from receptive.methods.image_statistics import high_frequency_share
 from receptive.methods.inference import bootstrap, difference, paired_difference
+from receptive.methods.receptive_field import BOX
 
 NUMBER = 5
-TITLE = "Mean stimuli and maximised images"
+TITLE = "Mean stimuli and maximized images"
 STATEMENT = (
-    "In low layers the mean preferred stimulus of a neuron looks like the image that maximises it; in high layers it "
-    "shows only a broad tendency where the maximised image shows detail."
+    "In low layers the mean preferred stimulus of a neuron looks like the image that maximizes it; in high layers it "
+    "shows only a broad tendency where the maximized image shows detail."
 )
 SOURCE = "KS 3.4, figures 5, 7 and 8"
 STATISTIC = (
     "Agreement: correlation, over the receptive field, of a unit's mean stimulus (less the mean of all patches) with "
-    "its own maximised image (less its start), minus that with the maximised images of the layer's other shown units. "
-    "Detail: share of energy above 0.25 cycles a pixel; what the mean stimulus has of it as a part of what the "
-    "natural patches have, in the lowest of the shown layers minus the highest; and the maximised image's share minus "
+    "its own maximized image (less its start), minus that with the maximized images of the layer's other shown units. "
+    "Detail: share of energy above 0.25 cycles per pixel; what the mean stimulus has of it as a part of what the "
+    "natural patches have, in the lowest of the shown layers minus the highest; and the maximized image's share minus "
     "the mean stimulus's in the highest. Means over units. What a mean of few patches keeps by accident has the "
     "natural patches' detail: there are fewer in high layers, which speaks against the claim."
 )
 CONTROL = (
     "Agreement: the correlation with the other units' images; p is of permuting the units. Detail: the same difference "
-    "for the maximised images, and the natural patches' share in place of the mean stimulus's."
+    "for the maximized images, and the natural patches' share in place of the mean stimulus's."
 )
 RULE = (
     "ResNet34 decides, as in KS's figures: agreement in the lowest shown layer, and both measures of detail. Supported "
-    "where all three intervals over units lie above 0. The maximised images are those with redirected gradients, "
+    "where all three intervals over units lie above 0. The maximized images are those with redirected gradients, "
     "which every shown unit has; KS's own setting leaves many units without a gradient and is shown beside."
 )
 NETWORK = "resnet34"
-PRESETS = {"ks_redirected": "", "ks": ", KS's setting"}
 NATURAL_IMAGES = 100
 """Validation images, the first ones, that natural patches are cut from."""
-LOSS, BROAD = "detail lost from low to high", "detail of maximised minus mean, highest layer"
+
+
+class Quantity(StrEnum):
+    """What is compared."""
+
+    AGREEMENT = "agreement"
+    AGREEMENT_KS = "agreement, KS's setting"
+    LOSS = "detail lost from low to high"
+    BROAD = "detail of maximized minus mean, highest layer"
+
+
+PRESETS = {Quantity.AGREEMENT: "ks_redirected", Quantity.AGREEMENT_KS: "ks"}
+"""The settings of the maximized images that agreement is with."""
+KINDS = ("mean", "maximized")
+"""The two pictures of a unit."""
 
 
 @dataclass(frozen=True)
@@ -47,22 +62,25 @@ class Unit:
     """One unit's pictures on the same pixels.
 
     Attributes:
+        unit: its number.
         mean: mean preferred stimulus less the mean of all patches, y x x x channel.
-        maximised: maximised image less its start, likewise; None where maximization gave none.
+        maximized: maximized image less its start, likewise; None where maximization gave none.
     """
 
     unit: int
     mean: np.ndarray
-    maximised: np.ndarray | None
+    maximized: np.ndarray | None
 
 
 @dataclass(frozen=True)
 class Shown:
-    """A layer whose neurons were maximised.
+    """A layer whose neurons were maximized.
 
     Attributes:
-        alias, depth: of the layer; units: its units; natural: mean share of fine detail in natural patches of the same
-            size (the same pixels of validation images, less the mean of all patches).
+        alias, depth: of the layer.
+        units: its units.
+        natural: mean share of fine detail in natural patches of the same size (the same pixels of validation images,
+            less the mean of all patches).
     """
 
     alias: str
@@ -70,168 +88,147 @@ class Shown:
     units: list[Unit]
     natural: float
 
+    def detail(self, kind: str) -> np.ndarray:
+        """Share of energy in fine detail of the units' pictures, (unit,); units without such a picture left out."""
+        pictures = [getattr(unit, kind) for unit in self.units if np.isfinite(unit.mean).all()]
+        pictures = [picture for picture in pictures if picture is not None]
+        return high_frequency_share(np.stack(pictures)) if pictures else np.zeros(0)
+
 
 def measure(study: Study) -> list[Row]:
     """Agreement by layer and loss of detail of every network that has shown layers with mean stimuli."""
     rows = []
     if reason := study.missing(NETWORK):
-        rows = [not_measured(NETWORK, what, reason) for what in ("agreement, lowest layer", LOSS, BROAD)]
+        lowest = not_measured(Quantity.AGREEMENT, reason, what="agreement, lowest layer", networks=(NETWORK,))
+        rows = [lowest, *(not_measured(it, reason, networks=(NETWORK,)) for it in (Quantity.LOSS, Quantity.BROAD))]
     for network in dict.fromkeys([NETWORK, *study.networks]):
-        if network not in study.networks:
+        if network in study.networks:
+            rows += study.across(_of_training, network, given=(network == NETWORK,))
+    return rows
+
+
+def shown_layers(study: Study, training: str, quantity: Quantity = Quantity.AGREEMENT) -> list[Shown]:
+    """Every layer whose neurons were maximized and whose mean stimuli are known, low layers first.
+
+    Args:
+        quantity: key of ``PRESETS``.
+    """
+    by_layer = study.maximized(training, "neuron", PRESETS[quantity])
+    prepared = study.images(training)
+    validation = prepared.labels.loc[prepared.labels["split"] == "validation", "image"].head(NATURAL_IMAGES).to_numpy()
+    natural = prepared.images[validation] / 255
+    shown = []
+    for layer in study.layers(training):
+        stimuli = study.stimuli(training, layer.name) if layer.name in by_layer else None
+        if stimuli is None or stimuli["mean_interior"].ndim < 4:
             continue
-        rows += study.across(_rows, network, given=(network == NETWORK,))
-    return rows
+        maximized = by_layer[layer.name]
+        window, place = _inside(maximized.results[list(BOX)].iloc[0].to_numpy(), natural.shape[1:3])
+        baseline = stimuli["baseline_interior"][window]
+        units = []
+        for number, status, picture, start in zip(
+            maximized.results["unit"], maximized.results["status"], maximized.images, maximized.starts, strict=True
+        ):
+            mean = stimuli["mean_interior"][number][window] - baseline
+            units.append(Unit(int(number), mean, picture - start if status == "ok" else None))
+        patches = natural[:, *place] - baseline
+        shown.append(Shown(layer.alias, layer.depth, units, float(np.nanmean(high_frequency_share(patches)))))
+    return shown
 
 
-def figure(study: Study, rows: list[Row]):
-    """Mean stimuli beside maximised images in the lowest and the highest layer, detail by depth, and the rows."""
-    from receptive.figures import maximization_agreement as figures
-
-    network = NETWORK if NETWORK in study.networks else study.networks[0]
-    shown = _layers(study, network)
-    pictures = {layer.alias: layer.units for layer in shown[:1] + shown[1:][-1:]}
-    return figures.agreement(network, pictures, {name: _detail(study, name) for name in study.networks}, rows)
-
-
-def _rows(study: Study, network: str, decides: bool) -> list[Row]:
-    shown = _layers(study, network)
+def _of_training(study: Study, training: str, decides: bool) -> list[Row]:
+    layers = {quantity: shown_layers(study, training, quantity) for quantity in PRESETS}
+    shown = layers[Quantity.AGREEMENT]
     if not shown:
-        reason = "no shown layer has both mean stimuli and maximised neurons"
-        return [not_measured(network, what, reason, decides=decides) for what in ("agreement", LOSS, BROAD)]
-    rows = []
-    for preset, words in PRESETS.items():
-        for place, layer in enumerate(_layers(study, network, preset)):
-            first = place == 0 and not words
-            rows.append(_agreement(study, network, f"agreement, {layer.alias}{words}", layer.units, decides and first))
-    low, high = shown[0], shown[-1]
-    rows += [_loss(study, network, low, high, decides), _broad(study, network, high, decides)]
-    return rows
+        reason = "no shown layer has both mean stimuli and maximized neurons"
+        quantities = (Quantity.AGREEMENT, Quantity.LOSS, Quantity.BROAD)
+        return [not_measured(quantity, reason, decides=decides) for quantity in quantities]
+    rows = [
+        _agreement(study, training, quantity, layer, decides and quantity == Quantity.AGREEMENT and place == 0)
+        for quantity, of_preset in layers.items()
+        for place, layer in enumerate(of_preset)
+    ]
+    return [
+        *rows, _loss(study, training, shown[0], shown[-1], decides), _broad(study, training, shown[-1], decides)
+    ]  # fmt: skip
 
 
-def _loss(study: Study, network: str, low: Shown, high: Shown, decides: bool) -> Row:
+def _agreement(study: Study, training: str, quantity: Quantity, layer: Shown, decides: bool) -> Row:
+    """How much more a unit's two pictures are alike than those of different units."""
+    words = f"agreement, {layer.alias}" + (", KS's setting" if quantity == Quantity.AGREEMENT_KS else "")
+    facts: dict[str, Any] = {"what": words, "layer": layer.alias, "decides": decides}
+    units = [unit for unit in layer.units if unit.maximized is not None]
+    if len(units) < 2:
+        few = f"{len(units)} of {len(layer.units)} units have a maximized image: the others had no gradient or diverged"
+        return not_measured(quantity, few, **facts)
+    flat = [np.stack([getattr(unit, kind).ravel() for unit in units]) for kind in KINDS]
+    similarity = correlations(*flat)
+    own, others = own_and_others(similarity)
+    has_both = np.isfinite(own)
+    settings = study.params.claims
+    _, p_value = identity_test(
+        {(0, 1): similarity}, study.chance("agreement", training, words, "labels"), settings.permutations
+    )
+    estimate = paired_difference(
+        own[has_both], others[has_both], study.chance("agreement", training, words), resamples=settings.resamples
+    )
+    rng = study.chance("agreement", training, words, "others")
+    return measured(
+        quantity,
+        estimate,
+        "units",
+        control=bootstrap(others[has_both], rng=rng, resamples=settings.resamples),
+        units=int(has_both.sum()),
+        p_value=p_value,
+        reason=f"own correlation {own[has_both].mean():.2f}",
+        **facts,
+    )
+
+
+_DRAWS = {"mean": "mean", "maximized": "maximised"}
+"""Random draws keep the first names of the two kinds of picture."""
+
+
+def _loss(study: Study, training: str, low: Shown, high: Shown, decides: bool) -> Row:
     """How much less of the natural detail mean stimuli have in the highest shown layer than in the lowest."""
     if low.alias == high.alias:
-        return not_measured(network, LOSS, f"mean stimuli and maximised neurons of {low.alias} alone", decides=decides)
-    found = {}
-    for name in ("mean", "maximised"):
-        chance = study.chance("agreement", network, "loss", name)
-        kept = [_kept(layer, name) for layer in (low, high)]
-        found[name] = difference(*kept, chance, resamples=study.params.claims.resamples)
+        reason = f"mean stimuli and maximized neurons of {low.alias} alone"
+        return not_measured(Quantity.LOSS, reason, decides=decides)
+    estimates = {}
+    for kind in KINDS:
+        rng = study.chance("agreement", training, "loss", _DRAWS[kind])
+        kept_low, kept_high = (layer.detail(kind) / layer.natural for layer in (low, high))
+        estimates[kind] = difference(kept_low, kept_high, rng, resamples=study.params.claims.resamples)
     return measured(
-        network,
-        LOSS,
-        found["mean"],
+        Quantity.LOSS,
+        estimates["mean"],
         "units",
-        control=found["maximised"],
+        control=estimates["maximized"],
         units=len(high.units),
         decides=decides,
         reason=f"from {low.alias} to {high.alias}",
     )
 
 
-def _broad(study: Study, network: str, high: Shown, decides: bool) -> Row:
-    """How much more detail maximised images have than mean stimuli, and than natural patches, in the highest layer."""
-    both = [unit for unit in high.units if unit.maximised is not None and np.isfinite(unit.mean).all()]
+def _broad(study: Study, training: str, high: Shown, decides: bool) -> Row:
+    """How much more detail maximized images have than mean stimuli, and than natural patches, in the highest layer."""
+    facts: dict[str, Any] = {"layer": high.alias, "decides": decides}
+    both = [unit for unit in high.units if unit.maximized is not None and np.isfinite(unit.mean).all()]
     if len(both) < 2:
-        return not_measured(network, BROAD, f"{len(both)} units have both images", decides=decides)
-    maximised, means = (_share([getattr(unit, name) for unit in both]) for name in ("maximised", "mean"))
-    found = []
+        return not_measured(Quantity.BROAD, f"{len(both)} units have both images", **facts)
+    maximized, means = (high_frequency_share(np.stack([getattr(unit, kind) for unit in both])) for kind in KINDS[::-1])
+    estimates = []
     for name, other in (("mean", means), ("natural", np.full(len(both), high.natural))):
-        chance = study.chance("agreement", network, "broad", name)
-        found.append(paired_difference(maximised, other, chance, resamples=study.params.claims.resamples))
+        rng = study.chance("agreement", training, "broad", name)
+        estimates.append(paired_difference(maximized, other, rng, resamples=study.params.claims.resamples))
     return measured(
-        network, BROAD, found[0], "units", control=found[1], units=len(both), decides=decides, reason=high.alias
+        Quantity.BROAD, estimates[0], "units", control=estimates[1], units=len(both), reason=high.alias, **facts
     )
 
 
-def _agreement(study: Study, network: str, what: str, units: list[Unit], decides: bool) -> Row:
-    there = [unit for unit in units if unit.maximised is not None]
-    if len(there) < 2:
-        few = f"{len(there)} of {len(units)} units have a maximised image: the others had no gradient or diverged"
-        return not_measured(network, what, few, decides=decides)
-    flat = [np.stack([getattr(unit, name).ravel() for unit in there]) for name in ("mean", "maximised")]
-    similarity = correlations(*flat)
-    own, others = own_and_others(similarity)
-    known = np.isfinite(own)
-    draws = study.params.claims.permutations
-    _, p_value = identity_test({(0, 1): similarity}, study.chance("agreement", network, what, "labels"), draws)
-    resamples = study.params.claims.resamples
-    return measured(
-        network,
-        what,
-        paired_difference(own[known], others[known], study.chance("agreement", network, what), resamples=resamples),
-        "units",
-        control=bootstrap(others[known], rng=study.chance("agreement", network, what, "others"), resamples=resamples),
-        units=int(known.sum()),
-        p_value=p_value,
-        decides=decides,
-        reason=f"own correlation {own[known].mean():.2f}",
-    )
-
-
-def _layers(study: Study, network: str, preset: str = "ks_redirected") -> list[Shown]:
-    """Every layer whose neurons were maximised and whose mean stimuli are known, low layers first."""
-    results, images = artifacts.read_maximization(network)
-    prepared = artifacts.read_images(study.params, network)
-    validation = prepared.labels.loc[prepared.labels["split"] == "validation", "image"].head(NATURAL_IMAGES).to_numpy()
-    natural = prepared.images[validation] / 255
-    start = _start(network, prepared.images.shape)
-    found = []
-    for layer in artifacts.read_layers(network):
-        its = results[
-            (results["layer"] == layer.name) & (results["objective"] == "neuron") & (results["preset"] == preset)
-        ]
-        if its.empty:
-            continue
-        if not artifacts.is_mined(network, layer.name):
-            continue
-        stimuli = artifacts.read_stimuli(network, layer.name)
-        if stimuli["mean_interior"].ndim < 4:
-            continue
-        pictures = images[artifacts.maximization_group(layer.name, "neuron", preset, its["initialisation"].iloc[0])]
-        box = its[["top_px", "left_px", "bottom_px", "right_px"]].iloc[0].to_numpy()
-        window, place = _inside(box, start.shape)
-        units = []
-        for row, picture in zip(its.itertuples(), pictures, strict=True):
-            mean = (stimuli["mean_interior"][row.unit] - stimuli["baseline_interior"])[window]
-            units.append(Unit(int(row.unit), mean, picture - start[place] if row.status == "ok" else None))
-        patches = natural[:, *place] - stimuli["baseline_interior"][window]
-        found.append(Shown(layer.alias, layer.depth, units, float(np.nanmean(high_frequency_share(patches)))))
-    return found
-
-
-def _start(network: str, shape: tuple) -> np.ndarray:
-    """The zero image as pixels, y x x x channel: what KS's maximization starts from."""
-    _, height, width, channels = shape
-    zero = torch.zeros(1, channels, height, width)
-    return artifacts.read_normalisation(network).inverse(zero)[0].movedim(0, -1).numpy()
-
-
-def _inside(box: np.ndarray, shape: tuple) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
+def _inside(box: np.ndarray, shape: tuple[int, int]) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
     """The part of a box inside the image: in the box's own pixels, and in the image's."""
     top, left, bottom, right = (int(edge) for edge in box)
     place = slice(max(0, top), min(bottom, shape[0])), slice(max(0, left), min(right, shape[1]))
-    return (
-        slice(place[0].start - top, place[0].stop - top),
-        slice(place[1].start - left, place[1].stop - left),
-    ), place
-
-
-def _share(pictures: list[np.ndarray]) -> np.ndarray:
-    return high_frequency_share(np.stack(pictures)) if pictures else np.zeros(0)
-
-
-def _kept(layer: Shown, name: str) -> np.ndarray:
-    """Fine detail of the units' pictures as a part of what natural patches have; units without a picture left out."""
-    there = [unit for unit in layer.units if getattr(unit, name) is not None and np.isfinite(unit.mean).all()]
-    return _share([getattr(unit, name) for unit in there]) / layer.natural
-
-
-def _detail(study: Study, network: str) -> dict[str, list[tuple[int, np.ndarray]]]:
-    """For the figure: by kind of picture the depth of each shown layer and the shares of its units."""
-    kinds = {"mean": [], "maximised": [], "natural": []}
-    for layer in _layers(study, network):
-        for name in ("mean", "maximised"):
-            kinds[name].append((layer.depth, _kept(layer, name) * layer.natural))
-        kinds["natural"].append((layer.depth, np.array([layer.natural])))
-    return kinds
+    window = slice(place[0].start - top, place[0].stop - top), slice(place[1].start - left, place[1].stop - left)
+    return window, place

@@ -1,8 +1,9 @@
 """Claim 2: ResNet has double-opponent colour neurons."""
 
-from receptive.claims import Row, Study
-from receptive.claims.selectivity_orientation import CONTROL as BOTH
-from receptive.claims.selectivity_orientation import share_figure, share_rows
+from receptive.claims.row import Row
+from receptive.claims.selectivity_orientation import CONTROL as CONTROL  # the same two controls
+from receptive.claims.selectivity_orientation import share_rows
+from receptive.claims.study import Study
 
 NUMBER = 2
 TITLE = "Double-opponent colour units"
@@ -10,12 +11,11 @@ STATEMENT = "ResNet has double-opponent colour neurons: opponent in colour and i
 SOURCE = "KS, abstract and section 4 (conclusion)"
 STATISTIC = (
     "The share of double-opponent units of the trained network, less that of a control, with Newcombe's 95% interval "
-    "over units. Double opponent: isoluminant colour moves the unit at least probe.colour_index times as much as "
-    "luminance, it tells the ends of the colour axis apart, and uniform colour moves it at most probe.uniform times "
-    "as much as the best colour grating (Johnson et al. 2001; Shapley & Hawken 2011). Silent units are left out; the "
-    "interval takes units for independent."
+    "over units. Double opponent: isoluminant colour moves the unit at least selectivity.colour_index times as much as "
+    "luminance, it tells the ends of the colour axis apart, and uniform colour moves it at most selectivity.uniform "
+    "times as much as the best colour grating (Johnson et al. 2001; Shapley & Hawken 2011). Silent units are left out; "
+    "the interval takes units for independent."
 )
-CONTROL = BOTH
 RULE = (
     "Decided by the low layers of resnet34 (receptive field within the image) against both controls: supported if both "
     "intervals lie above 0, contradicted if one lies below 0 and none above, undecided otherwise. Single layers, high "
@@ -26,8 +26,3 @@ RULE = (
 def measure(study: Study) -> list[Row]:
     """Shares of double-opponent units against both controls."""
     return share_rows(study, "double_opponent")
-
-
-def figure(study: Study, rows: list[Row]):
-    """Shares by layer, and their differences with what they decide."""
-    return share_figure(study, rows, "double_opponent")

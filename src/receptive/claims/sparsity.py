@@ -1,10 +1,14 @@
 """Claim 7: sparsity rises with depth, pooling lowers it, and VGGCNN's high layers are sparser than AlexCNN's."""
 
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
-from receptive.claims import Row, Study, measured, not_measured
-from receptive.io import artifacts
+from receptive.claims.row import Row, measured, not_measured
+from receptive.claims.study import Study
 from receptive.methods.inference import Estimate, apart, bootstrap, rank_correlations
 
 NUMBER = 7
@@ -30,61 +34,68 @@ DEEP, SHALLOW = "vggcnn", "alexcnn"
 HIGH_LAYERS = 3
 """The last convolutions of each network: VGGCNN's fifth group; AlexCNN's three without a pool between."""
 
-RISE, POOLS, HIGH = "rise with depth", "convolution - pool behind it", "high layers"
-LEARNED = f"{RISE}, beyond before training"
+
+class Quantity(StrEnum):
+    """The three statistics."""
+
+    RISE = "rise with depth"
+    POOLS = "convolution - pool behind it"
+    HIGH = "high layers"
+
+
+_LEARNED: dict[str, Any] = {"what": f"{Quantity.RISE}, beyond before training", "beyond": "untrained"}
+PerImage = Callable[[pd.DataFrame, pd.DataFrame], np.ndarray | None]
+"""A statistic of each image, from its shares of zeros (image x layer) and zeros.parquet."""
 
 
 def measure(study: Study) -> list[Row]:
     """The three statistics, network by network, and the two networks against each other."""
     rows = []
-    for what, per_image in ((RISE, _rise), (POOLS, _pools)):
+    statistics: dict[Quantity, PerImage] = {Quantity.RISE: _rise, Quantity.POOLS: _pools}
+    for quantity, per_image in statistics.items():
         for network in dict.fromkeys([DEEP, SHALLOW, *study.networks]):
             decides = network in (DEEP, SHALLOW)
             if reason := study.missing(network):
-                rows += [not_measured(network, name, reason, decides=decides) for name in _names(what)]
+                rows += _not_measured(quantity, reason, networks=(network,), decides=decides)
                 continue
-            rows += study.across(_rows, network, given=(what, per_image, decides))
-    pair = f"{DEEP} - {SHALLOW}"
+            rows += study.across(_of_training, network, given=(quantity, per_image, decides))
     if reason := study.missing(DEEP, SHALLOW):
-        return [*rows, not_measured(pair, HIGH, reason)]
+        return [*rows, not_measured(Quantity.HIGH, reason, networks=(DEEP, SHALLOW))]
     return rows + study.across(_compared, DEEP, SHALLOW)
 
 
-def figure(study: Study, rows: list[Row]):
-    """Share of zeros by depth, before and after training, and the rows."""
-    from receptive.figures import sparsity as figures
-
-    zeros = pd.concat([artifacts.read_zeros(network) for network in study.networks], ignore_index=True)
-    return figures.claim(zeros, rows)
+def _not_measured(quantity: Quantity, reason: str, **facts: Any) -> list[Row]:
+    rows = [not_measured(quantity, reason, **facts)]
+    return [*rows, not_measured(quantity, reason, **_LEARNED, **facts)] if quantity == Quantity.RISE else rows
 
 
-def _names(what: str) -> tuple[str, ...]:
-    return (RISE, LEARNED) if what == RISE else (what,)
-
-
-def _rows(study: Study, network: str, what: str, per_image, decides: bool) -> list[Row]:
-    zeros = artifacts.read_zeros(network)
-    values = {state: per_image(_by_image(zeros, state), zeros) for state in ("trained", "untrained")}
-    if values["trained"] is None:
-        few = "fewer than three convolutions" if what == RISE else "no pool behind a convolution"
-        return [not_measured(network, name, few, decides=decides) for name in _names(what)]
-    found = {state: _mean(study, f"{network} {what} {state}", its) for state, its in values.items()}
-    facts = {"over": "images", "images": len(values["trained"]), "decides": decides}
-    rows = [measured(network, what, found["trained"], control=found["untrained"], **facts)]
-    if what == RISE:
-        rows.append(measured(network, LEARNED, apart(found["trained"], found["untrained"]), **facts))
+def _of_training(study: Study, training: str, quantity: Quantity, per_image: PerImage, decides: bool) -> list[Row]:
+    zeros = study.zeros(training)
+    trained, untrained = (per_image(_by_image(zeros, state), zeros) for state in ("trained", "untrained"))
+    if trained is None or untrained is None:
+        few = "fewer than three convolutions" if quantity == Quantity.RISE else "no pool behind a convolution"
+        return _not_measured(quantity, few, decides=decides)
+    after = _mean(study, f"{training} {quantity} trained", trained)
+    before = _mean(study, f"{training} {quantity} untrained", untrained)
+    facts: dict[str, Any] = {"over": "images", "images": len(trained), "decides": decides}
+    rows = [measured(quantity, after, control=before, **facts)]
+    if quantity == Quantity.RISE:
+        rows.append(measured(quantity, apart(after, before), **_LEARNED, **facts))
     return rows
 
 
 def _compared(study: Study, deep: str, shallow: str) -> list[Row]:
-    found, images = {}, 0
+    estimates, images = {}, {}
     for state in ("trained", "untrained"):
-        both = [_high(network, state) for network in (deep, shallow)]
-        difference = (both[0] - both[1]).dropna().to_numpy()  # the images that both have seen
-        found[state] = _mean(study, f"{deep} {shallow} {state}", difference)
-        images = images or len(difference)
-    pair = f"{DEEP} - {SHALLOW}"
-    return [measured(pair, HIGH, found["trained"], "images", control=found["untrained"], images=images)]
+        of_deep, of_shallow = (_high(study.zeros(training), state) for training in (deep, shallow))
+        differences = (of_deep - of_shallow).dropna().to_numpy()  # the images that both have seen
+        estimates[state] = _mean(study, f"{deep} {shallow} {state}", differences)
+        images[state] = len(differences)
+    return [
+        measured(
+            Quantity.HIGH, estimates["trained"], "images", control=estimates["untrained"], images=images["trained"]
+        )
+    ]
 
 
 def _by_image(zeros: pd.DataFrame, state: str) -> pd.DataFrame:
@@ -94,7 +105,7 @@ def _by_image(zeros: pd.DataFrame, state: str) -> pd.DataFrame:
 
 
 def _layers(zeros: pd.DataFrame) -> pd.DataFrame:
-    """One row a convolution or pool, shallow layers first: ``layer, depth, kind``."""
+    """One row per convolution or pool, shallow layers first: ``layer, depth, kind``."""
     layers = zeros.drop_duplicates("layer")[["layer", "depth", "kind"]]
     return layers[layers["kind"].isin(["conv", "pool"])].reset_index(drop=True)
 
@@ -104,24 +115,23 @@ def _rise(by_image: pd.DataFrame, zeros: pd.DataFrame) -> np.ndarray | None:
     if len(convs) < 3:
         return None
     shares = by_image[convs["layer"]].to_numpy()
-    found = rank_correlations(np.broadcast_to(convs["depth"].to_numpy(), shares.shape), shares)
-    return found[np.isfinite(found)]  # an image that leaves every layer alike has none
+    rises = rank_correlations(np.broadcast_to(convs["depth"].to_numpy(), shares.shape), shares)
+    return rises[np.isfinite(rises)]  # an image that leaves every layer alike has none
 
 
 def _pools(by_image: pd.DataFrame, zeros: pd.DataFrame) -> np.ndarray | None:
     layers = _layers(zeros)
-    behind = [i for i in layers.index[1:] if layers.loc[i, "kind"] == "pool" and layers.loc[i - 1, "kind"] == "conv"]
-    if not behind:
+    kinds, names = layers["kind"].to_numpy(), layers["layer"].to_numpy()
+    pools = [place for place in range(1, len(layers)) if kinds[place] == "pool" and kinds[place - 1] == "conv"]
+    if not pools:
         return None
-    names = layers["layer"].to_numpy()
-    return np.mean([by_image[names[i - 1]] - by_image[names[i]] for i in behind], axis=0)
+    return np.mean([by_image[names[place - 1]] - by_image[names[place]] for place in pools], axis=0)
 
 
-def _high(network: str, state: str) -> pd.Series:
-    zeros = artifacts.read_zeros(network)
+def _high(zeros: pd.DataFrame, state: str) -> pd.Series:
     convs = _layers(zeros).query("kind == 'conv'")["layer"].tail(HIGH_LAYERS)
     return _by_image(zeros, state)[convs].mean(axis=1)
 
 
-def _mean(study: Study, name: str, values: np.ndarray) -> Estimate:
-    return bootstrap(values, rng=study.chance("sparsity", name), resamples=study.params.claims.resamples)
+def _mean(study: Study, draw: str, values: np.ndarray) -> Estimate:
+    return bootstrap(values, rng=study.chance("sparsity", draw), resamples=study.params.claims.resamples)

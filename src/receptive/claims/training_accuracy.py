@@ -1,9 +1,13 @@
 """Claim 12: deeper is better, and the small task is the easier one."""
 
-import numpy as np
+from enum import StrEnum
+from typing import Any
 
-from receptive.claims import Row, Study, across_seeds, measured, not_measured
-from receptive.io import artifacts
+import numpy as np
+import torch
+
+from receptive.claims.row import Row, measured, not_measured
+from receptive.claims.study import Study
 from receptive.methods.inference import difference_of_shares, mcnemar, paired_difference, share
 from receptive.published import ACCURACY
 
@@ -24,85 +28,72 @@ DIGITS, FIVE = "digitcnn", "fivecnn"
 RESIDUAL, PLAIN = "resnet34", "plainnet34"
 
 
+class Quantity(StrEnum):
+    """What was measured of one network, or of two."""
+
+    ACCURACY = "top-1 accuracy"
+    DIFFERENCE = "difference of top-1 accuracy"
+
+
+Right = dict[str, np.ndarray]
+"""Training to whether it is right about each validation image."""
+
+
 def measure(study: Study) -> list[Row]:
     """Accuracies of every network, and the differences."""
-    right = {network: [_right(study, one) for one in study.replicas(network)] for network in study.networks}
-    rows = [
-        _compare(study, right, DEEPER, SHALLOWER, _same_images),
-        _compare(study, right, DIGITS, FIVE, _other_images),
-    ]
-    if not study.missing(RESIDUAL, PLAIN):
-        rows.append(_compare(study, right, RESIDUAL, PLAIN, _same_images, decides=False))
+    right: Right = {
+        training: _right(study, training) for network in study.networks for training in study.trainings(network)
+    }
+    rows = []
+    for first, second, same_images, decides in (
+        (DEEPER, SHALLOWER, True, True),
+        (DIGITS, FIVE, False, True),
+        (RESIDUAL, PLAIN, True, False),
+    ):
+        of_first, of_second = _published(first), _published(second)
+        published = None if of_first is None or of_second is None else of_first - of_second
+        facts: dict[str, Any] = {"published": published, "decides": decides}
+        if not (reason := study.missing(first, second)):
+            rows += study.across(_difference, first, second, given=(right, same_images, facts))
+        elif decides:
+            rows.append(not_measured(Quantity.DIFFERENCE, reason, networks=(first, second), **facts))
     for network in study.networks:
-        chance = 1 / len(artifacts.read_description(network)["classes"])
-        rows.append(
-            across_seeds(
-                [
-                    measured(
-                        one, "top-1 accuracy", share(int(its.sum()), len(its)), "images", control=chance,
-                        threshold=chance, images=len(its), published=_published(network), decides=False,
-                    )
-                    for one, its in zip(study.replicas(network), right[network], strict=True)
-                ]
-            )
-        )  # fmt: skip
+        rows += study.across(_accuracy, network, given=(right, _published(network)))
     return rows
 
 
-def figure(study: Study, rows: list[Row]):
-    """Accuracies beside the published ones, and the differences."""
-    from receptive.figures import claims
-
-    single = [row for row in rows if row.what == "top-1 accuracy"]
-    apart = [row for row in rows if row.what != "top-1 accuracy"]
-    return claims.panels([(single, "top-1 accuracy"), (apart, "difference of top-1 accuracy")])
-
-
-def _right(study: Study, network: str) -> np.ndarray:
-    """Whether the network is right, for every validation image."""
-    import torch
-
-    from receptive.loading import Batches, normalised
-    from receptive.methods.capture import for_inference
-    from receptive.parallel.device import pick_device
-
-    net, normalisation, _ = artifacts.read_network(network)
-    device = pick_device(study.params.device)
-    net, normalisation = for_inference(net).to(device), normalisation.to(device)
-    prepared = artifacts.read_images(study.params, network)
-    batches = Batches(prepared, "validation", study.params.claims.batch_size, device)
-    labels = prepared.labels.set_index("image")["label"].loc[batches.numbers].to_numpy()
+def _right(study: Study, training: str) -> np.ndarray:
+    """Whether the network is right about each validation image."""
+    subject = study.subject(training)
+    labels = subject.prepared.labels.set_index("image")["label"]
+    right = []
     with torch.no_grad():
-        said = [net(images).argmax(1).cpu() for _, images in normalised(batches, normalisation)]
-    return torch.cat(said).numpy() == labels
+        for numbers, images in subject.views(study.params.claims.batch_size):
+            answers = subject.network(images).argmax(1).cpu().numpy()
+            right.append(answers == labels.loc[numbers.numpy()].to_numpy())
+    return np.concatenate(right)
 
 
-def _compare(study: Study, right: dict, one: str, other: str, compare, decides: bool = True) -> Row:
-    what = "difference of top-1 accuracy"
-    published = _published(one), _published(other)
-    paper = None if None in published else published[0] - published[1]
-    missing = study.missing(one, other)
-    if missing:
-        return not_measured(f"{one} - {other}", what, missing, published=paper)
-    pairs = zip(study.replicas(one), study.replicas(other), right[one], right[other], strict=True)
-    return across_seeds(
-        [
-            compare(study, f"{a} - {b}", what, mine, its, images=len(mine), published=paper, decides=decides)
-            for a, b, mine, its in pairs
-        ]
-    )
+def _accuracy(study: Study, training: str, right: Right, published: float | None) -> list[Row]:
+    images, chance = len(right[training]), 1 / len(study.images(training).classes)
+    estimate = share(int(right[training].sum()), images)
+    facts: dict[str, Any] = {"images": images, "published": published, "decides": False}
+    return [measured(Quantity.ACCURACY, estimate, "images", control=chance, threshold=chance, **facts)]
 
 
-def _same_images(study: Study, network: str, what: str, one: np.ndarray, other: np.ndarray, **more) -> Row:
-    chance = study.chance("accuracies", len(one))
-    estimate = paired_difference(one, other, chance, resamples=study.params.claims.resamples)
-    return measured(network, what, estimate, "images, paired", p_value=mcnemar(one, other), **more)
-
-
-def _other_images(study: Study, network: str, what: str, one: np.ndarray, other: np.ndarray, **more) -> Row:
-    estimate = difference_of_shares(int(one.sum()), len(one), int(other.sum()), len(other))
-    return measured(network, what, estimate, "images", **more)
+def _difference(
+    study: Study, first: str, second: str, right: Right, same_images: bool, facts: dict[str, Any]
+) -> list[Row]:
+    of_first, of_second = right[first], right[second]
+    facts = {"images": len(of_first)} | facts
+    if not same_images:
+        counts = int(of_first.sum()), len(of_first), int(of_second.sum()), len(of_second)
+        return [measured(Quantity.DIFFERENCE, difference_of_shares(*counts), "images", **facts)]
+    rng = study.chance("accuracies", len(of_first))  # random draws keep the claim's first name
+    estimate = paired_difference(of_first, of_second, rng, resamples=study.params.claims.resamples)
+    p_value = mcnemar(of_first, of_second)
+    return [measured(Quantity.DIFFERENCE, estimate, "images, paired", p_value=p_value, **facts)]
 
 
 def _published(network: str) -> float | None:
-    return ACCURACY.get(network, {}).get("validation")
+    return ACCURACY[network]["validation"] if network in ACCURACY else None

@@ -1,6 +1,7 @@
-"""Measured rows of a claim as points with intervals, each beside its control."""
+"""Measured rows of a claim as points with intervals, each with its control below it."""
 
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -9,21 +10,93 @@ from matplotlib.lines import Line2D
 from receptive.figures.style import colour, figure, say
 
 CONTROL = "#8a8f99"
+"""Ink of controls."""
 _VERDICTS = {"supported": "#1b7837", "contradicted": "#a03030", "undecided": "#6b6b6b", "not measured": "#a03030"}
 
 
-def estimates(rows: Sequence, quantity: str, label: Callable | None = None, width: float = 9.5) -> Figure:
+class Measured(Protocol):
+    """What is drawn of a row of a claim (``claims.row.Row``)."""
+
+    @property
+    def network(self) -> str:
+        """The network, or the difference of two, for display."""
+
+    @property
+    def networks(self) -> tuple[str, ...]:
+        """The first of them has the colour."""
+
+    @property
+    def layer(self) -> str:
+        """Alias of the layer; empty where it is of the whole network."""
+
+    @property
+    def what(self) -> str:
+        """The quantity in words."""
+
+    @property
+    def value(self) -> float | None:
+        """None where nothing was measured."""
+
+    @property
+    def low(self) -> float | None:
+        """Lower end of the interval."""
+
+    @property
+    def high(self) -> float | None:
+        """Upper end of the interval."""
+
+    @property
+    def control(self) -> float | None:
+        """Value of the control."""
+
+    @property
+    def control_low(self) -> float | None:
+        """Lower end of its interval."""
+
+    @property
+    def control_high(self) -> float | None:
+        """Upper end of its interval."""
+
+    @property
+    def threshold(self) -> float:
+        """What the interval must lie above."""
+
+    @property
+    def verdict(self) -> str:
+        """What the interval says."""
+
+    @property
+    def reason(self) -> str:
+        """Why nothing was measured."""
+
+    @property
+    def published(self) -> float | None:
+        """The paper's own number."""
+
+    @property
+    def decides(self) -> bool:
+        """Whether it enters the verdict of its claim."""
+
+
+Rows = Sequence[Measured]
+Label = Callable[[Measured], str]
+"""The words at the line of a row."""
+
+
+def estimates(rows: Rows, quantity: str, label: Label | None = None, width: float = 9.5) -> Figure:
     """``draw_estimates`` as a figure of its own, as high as it has rows."""
     fig = figure(width, 1.5 + 0.42 * max(1, len(rows)))
     draw_estimates(fig.subplots(), rows, quantity, label)
     return fig
 
 
-def panels(parts: Sequence[tuple[Sequence, str]], label: Callable | None = None, width: float = 9.5) -> Figure:
+def panels(parts: Sequence[tuple[Rows, str]], label: Label | None = None, width: float = 9.5) -> Figure:
     """``draw_estimates`` for several quantities, one below the other.
 
     Args:
-        parts: rows and quantity of each; parts without rows are left out.
+        parts: rows and quantity of each panel; a panel without rows is left out.
+        label: of ``draw_estimates``.
+        width: inches.
     """
     parts = [part for part in parts if part[0]] or [((), "")]
     heights = [1.5 + 0.42 * max(1, len(rows)) for rows, _ in parts]
@@ -34,16 +107,16 @@ def panels(parts: Sequence[tuple[Sequence, str]], label: Callable | None = None,
     return fig
 
 
-def draw_estimates(axes: Axes, rows: Sequence, quantity: str, label: Callable | None = None) -> None:
-    """One line a row: its value with the 95% interval, its control in grey below, its verdict at the right.
+def draw_estimates(axes: Axes, rows: Rows, quantity: str, label: Label | None = None) -> None:
+    """One line per row: its value with the 95% interval, its control in grey below, its verdict at the right.
 
-    What was not measured is named in words in its line; a star is the paper's own number. The dashed lines are the
+    The line of a row that was not measured says why. A star is the paper's own number. The dashed lines are the
     thresholds of the verdicts.
 
     Args:
-        rows: of ``receptive.claims.Row``.
+        rows: from the top down.
         quantity: what the axis shows, with its unit.
-        label: row to the words at its line; the network if None, and the quantity where they differ in it.
+        label: the words at a line; if None the network, and where rows differ in it also what was measured.
     """
     if not rows:
         say(axes, "nothing to measure")
@@ -52,7 +125,7 @@ def draw_estimates(axes: Axes, rows: Sequence, quantity: str, label: Callable | 
     label = label or (lambda row: row.network if same else f"{row.network}: {row.what}")
     beside = axes.get_yaxis_transform()
     for place, row in enumerate(rows):
-        ink = colour(row.network.split()[0])
+        ink = colour(row.networks[0] if row.networks else "")
         if row.control is not None:
             _point(axes, place + 0.22, row.control, row.control_low, row.control_high, CONTROL, "s", 4.5)
         if row.published is not None and row.value is not None:
@@ -77,14 +150,20 @@ def draw_estimates(axes: Axes, rows: Sequence, quantity: str, label: Callable | 
     if any(row.control is not None for row in rows):
         handles.append(Line2D([], [], color=CONTROL, marker="s", linewidth=2, markersize=4.5, label="control"))
     if any(row.published is not None and row.value is not None for row in rows):
-        star = {"marker": "*", "markersize": 9, "markerfacecolor": "white", "linewidth": 0}
-        handles.append(Line2D([], [], color="#222222", **star, label="the paper's own"))
+        handles.append(
+            Line2D(
+                [], [], color="#222222", marker="*", markersize=9, markerfacecolor="white", linewidth=0,
+                label="the paper's own",
+            )
+        )  # fmt: skip
     axes.legend(
         handles=handles, frameon=False, fontsize=8, ncols=3, loc="lower left", bbox_to_anchor=(0, 1.0), borderpad=0
     )
 
 
-def _point(axes: Axes, place: float, value: float, low, high, ink: str, marker: str, size: float) -> None:
+def _point(
+    axes: Axes, place: float, value: float, low: float | None, high: float | None, ink: str, marker: str, size: float
+) -> None:
     if low is not None and high is not None:
         axes.plot([low, high], [place, place], "-", color=ink, linewidth=2, solid_capstyle="butt")
     axes.plot(value, place, marker, color=ink, markersize=size)

@@ -1,41 +1,39 @@
 """First filters that repeat each other up to rotation and colour (TG 5.1)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from receptive.figures.claims import CONTROL
+from receptive.figures.claims import CONTROL, Rows
 from receptive.figures.style import as_colour, colour, figure, frame, signed
 
 PAIRS = 6
-"""Pairs shown of every network."""
+"""Pairs shown per network."""
 
 
 def repeats(
     filters: dict[str, np.ndarray],
     pairs: dict[str, list[tuple[int, int, float]]],
-    rows: Sequence,
-    changes: Sequence[str],
+    rows: Mapping[str, Rows],
     same: float,
 ) -> Figure:
     """Every network's most alike pairs of first filters as pictures, and the share of filters with a partner.
 
     Args:
         filters: network to its first filters, n x y x x x channel.
-        pairs: network to its most alike pairs (``methods.redundancy.most_alike``).
-        rows: of ``receptive.claims.Row``, among them one each of ``changes``.
-        changes: of ``methods.redundancy.CHANGES``.
-        same: the likeness that counts as the same.
+        pairs: network to its most alike pairs (``methods.filters_redundancy.most_alike``).
+        rows: network to its rows of the claim that are drawn.
+        same: the likeness from which on filters count as the same.
     """
     fig = figure(11, 1.55 * len(filters) + 0.5)
     grid = fig.add_gridspec(len(filters), 2 * PAIRS + 1, width_ratios=[1] * (2 * PAIRS) + [8])
-    for line, (network, its) in enumerate(filters.items()):
-        for column, (one, other, likeness) in enumerate(pairs[network][:PAIRS]):
-            for at, number in enumerate((one, other)):
+    for line, (network, of_network) in enumerate(filters.items()):
+        for column, (*pair, likeness) in enumerate(pairs[network][:PAIRS]):
+            for at, number in enumerate(pair):
                 axes = fig.add_subplot(grid[line, 2 * column + at])
-                axes.imshow(as_colour(signed(its[number])), interpolation="nearest", vmin=0, vmax=1)
+                axes.imshow(as_colour(signed(of_network[number])), interpolation="nearest", vmin=0, vmax=1)
                 frame(axes)
                 axes.set_title(str(number), fontsize=7, pad=2)
                 if at == 0:
@@ -43,7 +41,7 @@ def repeats(
                 if not (column or at):
                     axes.set_ylabel(network, fontsize=9)
         axes = fig.add_subplot(grid[line, -1])
-        shown = [row for change in changes for row in rows if row.network == network and row.what == change]
+        shown = rows.get(network, [])
         for place, row in enumerate(shown):
             axes.plot([row.low, row.high], [place, place], color=colour(network), linewidth=2)
             axes.plot(row.value, place, "o", color=colour(network), markersize=5.5)

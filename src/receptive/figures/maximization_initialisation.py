@@ -1,38 +1,35 @@
-"""Class images maximised from noise and from the class's mean: what they look like, and their colour and texture."""
+"""Class images maximized from noise and from the class's mean: what they look like, and their colour and texture."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 import numpy as np
-from matplotlib.figure import Figure
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure, SubFigure
 
-from receptive.figures.claims import draw_estimates
+from receptive.figures.claims import Rows, draw_estimates
 from receptive.figures.style import colour, figure, say, show
 
 CLASSES = 6
+"""Classes shown per network."""
 
 
 def initialisations(
     shown: dict[str, tuple[list[str], dict[str, np.ndarray], dict[str, np.ndarray]]],
     measures: dict[tuple[str, str], dict[str, tuple[np.ndarray, np.ndarray]]],
     natural: dict[str, float],
-    rows: Sequence,
+    parts: Mapping[str, Rows],
 ) -> Figure:
     """Starts and results of some classes (TG figures 3.3.1 to 3.3.3), each quantity from start to result, and the rows.
 
     Args:
         shown: network to the classes' names, and by initialisation ("noise", "mean") the starts and the results,
             class x y x x x channel.
-        measures: network and quantity to initialisation to the classes' values before and after.
-        natural: quantity to its mean over natural images.
-        rows: of the claim.
+        measures: network and words for a quantity to initialisation to the classes' values before and after.
+        natural: words for a quantity to its mean over natural images.
+        parts: rows of the claim by what their axis shows, because not all are of one scale.
     """
     quantities = list(natural)
-    # units of colour and shares of energy are not of one scale
-    parts = {
-        "chroma, CIE L*a*b*: from the mean minus from noise": [row for row in rows if "colour" in row.what],
-        "share of fine detail: from noise minus from the mean": [row for row in rows if row.what == "texture"],
-    }
-    below = [1.1 + 0.36 * max(1, len(its)) for its in parts.values()]
+    below = [1.1 + 0.36 * max(1, len(rows)) for rows in parts.values()]
     heights = [7.0 if shown else 1, 2.8, sum(below)]
     fig = figure(11, sum(heights))
     upper, middle, lower = fig.subfigures(3, 1, height_ratios=heights)
@@ -43,12 +40,15 @@ def initialisations(
     else:
         say(upper.subplots(), "no network of this study has class images from both starts")
     places = lower.subplots(len(parts), 1, gridspec_kw={"height_ratios": below})
-    for axes, (words, its) in zip(places, parts.items(), strict=True):
-        draw_estimates(axes, its, words, label=lambda row: f"{row.network}: {row.what}")
+    for axes, (words, rows) in zip(places, parts.items(), strict=True):
+        draw_estimates(axes, rows, words, label=lambda row: f"{row.network}: {row.what}")
     return fig
 
 
-def _pictures(board, shown: dict) -> None:
+def _pictures(
+    board: SubFigure, shown: dict[str, tuple[list[str], dict[str, np.ndarray], dict[str, np.ndarray]]]
+) -> None:
+    """A block per network with a row per class: start and result from noise, and from the mean."""
     blocks = np.atleast_1d(board.subfigures(1, len(shown), wspace=0.03))
     for block, (network, (names, starts, results)) in zip(blocks, shown.items(), strict=True):
         names = names[:CLASSES]
@@ -68,8 +68,13 @@ def _pictures(board, shown: dict) -> None:
                 show(grid[place, column], pictures[place].clip(0, 1))
 
 
-def _moves(axes, quantity: str, measures: dict, natural: float) -> None:
-    """Each class as a line from its start's value to its result's; noise filled, the mean open."""
+def _moves(
+    axes: Axes,
+    quantity: str,
+    measures: dict[tuple[str, str], dict[str, tuple[np.ndarray, np.ndarray]]],
+    natural: float,
+) -> None:
+    """A line per class from the value of its start to that of its result; from noise filled, from the mean open."""
     networks = [network for network, what in measures if what == quantity]
     for place, network in enumerate(networks):
         for offset, (name, (before, after)) in zip((0, 1), measures[network, quantity].items(), strict=True):
@@ -87,14 +92,7 @@ def _moves(axes, quantity: str, measures: dict, natural: float) -> None:
         for offset, name in ((0, "noise"), (1, "mean"))
     ]
     axes.set_xticks([at for at, _ in places], [words for _, words in places], fontsize=7)
-    axes.set_title(
-        {
-            "colour": "mean chroma",
-            "texture": "luminance energy in fine detail",
-            "colour of broad areas": "mean chroma after a blur",
-        }[quantity],
-        fontsize=9,
-    )
+    axes.set_title(quantity, fontsize=9)
     axes.set_ylim(bottom=0)
     axes.tick_params(labelsize=7)
     axes.spines[["top", "right"]].set_visible(False)

@@ -23,7 +23,7 @@ from receptive.artifacts.checkpoints import (
     scratch,  # noqa: F401
 )
 from receptive.artifacts.claims import (
-    CLAIMS,  # noqa: F401
+    FOLDER as CLAIMS,  # noqa: F401
     read_claims,  # noqa: F401
     write_claims,  # noqa: F401
 )

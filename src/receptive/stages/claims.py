@@ -1,30 +1,29 @@
-"""The claims of the papers as measured rows (data/claims); one file a claim in receptive.claims."""
+"""The claims of the papers as measured rows (data/claims); one file per claim in receptive.claims."""
 
 from receptive.stages import run
 
 
 def main() -> None:
     """Write data/claims."""
-    from receptive.params.reading import load_params
-
-    params = load_params()
+    from collections import Counter
 
     from tqdm import tqdm
 
-    from receptive import claims
-    from receptive.io import artifacts
+    from receptive.artifacts.claims import write_claims
+    from receptive.claims.registry import claims, metrics, table
+    from receptive.claims.row import overall
+    from receptive.claims.study import Study
+    from receptive.params.reading import load_params
 
-    study = claims.Study(params)
-    known = claims.claims()
+    study = Study(load_params())
     rows = {}
-    with tqdm(known, desc="claims", unit="claim") as bar:
+    with tqdm(claims(), desc="claims", unit="claim") as bar:
         for claim in bar:
             bar.set_postfix_str(claim.TITLE)
             rows[claim.NUMBER] = claim.measure(study)
-    verdicts = {number: claims.overall(its) for number, its in rows.items()}
-    folder = artifacts.write_claims(claims.table(rows), claims.metrics(rows))
-    counts = {word: list(verdicts.values()).count(word) for word in dict.fromkeys(verdicts.values())}
-    print(f"{folder}: {len(known)} claims, " + ", ".join(f"{count} {word}" for word, count in counts.items()))
+    folder = write_claims(table(rows), metrics(rows))
+    verdicts = Counter(overall(of_claim) for of_claim in rows.values())
+    print(f"{folder}: {len(rows)} claims, " + ", ".join(f"{count} {verdict}" for verdict, count in verdicts.items()))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,123 @@
+"""Rows are judged by their intervals alone, put together over trainings, and judged together."""
+
+import numpy as np
+import pytest
+
+from receptive.claims.row import Row, across_trainings, decide, measured, not_measured, overall, speaks_of
+
+
+def of(training: str, row: Row) -> Row:
+    """The row as ``Study.across`` marks it."""
+    networks = tuple(name.partition("-")[0] for name in training.split(" "))
+    return Row(**{**vars(row), "networks": networks, "trainings": tuple(training.split(" "))})
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "threshold", "verdict"),
+    [
+        (0.1, 0.3, 0, "supported"),
+        (-0.3, -0.1, 0, "contradicted"),
+        (-0.1, 0.1, 0, "undecided"),
+        (0.0, 0.1, 0, "undecided"),  # touches
+        (0.1, 0.3, 0.2, "undecided"),
+        (0.1, 0.3, 0.05, "supported"),
+        (0.1, 0.3, 0.35, "contradicted"),
+        (None, None, 0, "undecided"),
+        (float("nan"), float("nan"), 0, "undecided"),
+    ],
+)
+def test_the_verdict_is_that_of_the_interval(low, high, threshold, verdict):
+    assert decide(low, high, threshold) == verdict
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "whole"),
+    [
+        ("", "not measured"),
+        ("n", "not measured"),
+        ("s", "supported"),
+        ("ss", "supported"),
+        ("sn", "undecided"),
+        ("su", "undecided"),
+        ("sc", "undecided"),
+        ("c", "contradicted"),
+        ("cu", "contradicted"),
+        ("cn", "contradicted"),
+        ("un", "undecided"),
+    ],
+)
+def test_a_claim_is_judged_by_the_rows_that_decide(verdicts, whole):
+    words = {"s": "supported", "c": "contradicted", "u": "undecided", "n": "not measured"}
+    rows = [Row(quantity="q", what="q", layer=str(i), verdict=words[letter]) for i, letter in enumerate(verdicts)]
+    beside = [Row(quantity="q", what="q", layer="beside", verdict=word, decides=False) for word in words.values()]
+    assert overall(rows + beside) == whole
+
+
+def test_a_row_holds_no_nan_and_says_its_quantity_where_no_words_are_given():
+    row = measured("share", (1, np.nan, np.inf), "units", control=np.nan)
+    assert (row.value, row.low, row.high, row.control, row.what) == (1, None, None, None, "share")
+    assert np.isnan(row.estimate[1:]).all()
+    assert measured("share", (1, 0, 2), "units", what="share of units").what == "share of units"
+    assert not_measured("share", "no data").verdict == "not measured"
+
+
+def test_a_row_names_networks_and_counts_their_trainings():
+    row = Row(quantity="q", what="q", networks=("a", "b"), trainings=("a", "b", "a-2", "b-2", "a-3", "b-3"))
+    assert (row.network, row.repeats) == ("a - b", 3)
+    assert Row(quantity="q", what="q").repeats == 0
+
+
+def test_one_training_stays_as_it_is():
+    row = of("resnet34", measured("it", (2, 1, 3), "images"))
+    assert across_trainings([row]) is row
+
+
+def test_several_trainings_give_an_interval_over_trainings():
+    spread = 4.3027 / 3**0.5  # Student's t, two degrees of freedom, standard deviation 1
+    for over, within in (("images", 5), ("units", 5 / 3**0.5)):  # images are shared, units each training's own
+        rows = [
+            of(
+                name,
+                measured("it", (value, value - 5, value + 5), over, control=0.5, images=9, published=7.0, layer="c"),
+            )
+            for name, value in (("resnet34", 1), ("resnet34-2", 2), ("resnet34-3", 3))
+        ]
+        assert {row.verdict for row in rows} == {"undecided"}
+        row = across_trainings(rows)
+        assert (row.networks, row.trainings) == (("resnet34",), ("resnet34", "resnet34-2", "resnet34-3"))
+        assert (row.over, row.repeats, row.value, row.layer) == (f"trainings and {over}", 3, 2, "c")
+        assert (row.low, row.high) == pytest.approx((2 - np.hypot(spread, within), 2 + np.hypot(spread, within)), 1e-4)
+        assert row.verdict == "undecided"
+        assert (row.images, row.published, row.control) == (9, 7.0, 0.5)
+
+
+def test_trainings_that_agree_by_chance_promise_nothing():
+    rows = [of(name, measured("it", (0.1, -0.2, 0.3), "units")) for name in ("a", "a-2")]
+    row = across_trainings(rows)
+    assert (row.low, row.high) == pytest.approx((0.1 - 0.3 / 2**0.5, 0.1 + 0.2 / 2**0.5))
+    assert row.verdict == "undecided"
+
+
+def test_trainings_without_a_number_are_named():
+    rows = [
+        of("a b", measured("it", (1, 0.5, 2), "images")),
+        of("a-2 b-2", not_measured("it", "no unit")),
+        of("a-3 b-3", measured("it", (1.2, 0.5, 2), "images")),
+    ]
+    row = across_trainings(rows)
+    assert (row.network, row.trainings) == ("a - b", ("a", "b", "a-3", "b-3"))
+    assert row.reason == "a-2 - b-2: no unit"
+    alone = across_trainings(rows[:2])
+    assert (alone.value, alone.trainings, alone.reason) == (1, ("a", "b"), "a-2 - b-2: no unit")
+    none = across_trainings([rows[1], of("a-3 b-3", not_measured("it", "no unit"))])
+    assert (none.network, none.verdict, none.value, none.repeats) == ("a - b", "not measured", None, 2)
+    assert none.reason == "a-2 - b-2: no unit; a-3 - b-3: no unit"
+
+
+def test_one_training_speaks_of_itself_alone():
+    single = of("a", measured("it", (1, 0.5, 2), "images"))
+    several = across_trainings([of(name, measured("so", (1, 0.5, 2), "images")) for name in ("a", "a-2")])
+    beside, nothing = of("b", measured("it", (1, 0.5, 2), "units", decides=False)), not_measured("it", "no data")
+    assert speaks_of([several, nothing, beside]) == "networks trained like these"
+    assert speaks_of([several, single]) == "these trained networks alone"
+    assert speaks_of([nothing, beside]) == ""
