@@ -96,7 +96,7 @@ from receptive.artifacts.prepared import (
     write_prepared,  # noqa: F401
 )
 from receptive.artifacts.report import (
-    REPORTS,  # noqa: F401
+    FOLDER as REPORTS,  # noqa: F401
     move_report,  # noqa: F401
 )
 from receptive.artifacts.selectivity import (
