@@ -134,8 +134,8 @@ def _plane(params: Params, network: str, layer: Layer, row: dict, write: Writer)
         f"As YU figure 3: {network}, {layer.alias} (receptive field {field}), {row['points']} patches of "
         f"{row['images']} validation images. (a) The plane as two grids, every cell filled with the patch nearest to "
         f"it. (b) Regions, {'chosen by hand' if by_hand else automatic}, with the class of most of their patches. "
-        "(c) Patches from the middle of each. (d) The units with the highest mean response there, each by the deconvolutions of its best responses on "
-        "the validation images. Chequered: outside the image.",
+        "(c) Patches from the middle of each. (d) The units with the highest mean response there, each by the "
+        "deconvolutions of its best responses on the validation images. Chequered: outside the image.",
     )
 
 
