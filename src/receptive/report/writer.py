@@ -58,7 +58,7 @@ class Writer:
             folded, open: of ``page.Table``.
         """
         table.to_csv(self.folder / "tables" / f"{name}.csv", index=False)
-        values = table.astype(object).where(table.notna(), None).map(_plain).rename(columns=_plain)
+        values = table.map(_plain).rename(columns=_plain).astype(object).where(table.notna().to_numpy(), None)
         text = values.to_markdown(index=False, missingval=ABSENT, floatfmt=".4g")
         (self.folder / "tables" / f"{name}.md").write_text(text + "\n", encoding="utf-8")
         files = [f"tables/{name}.csv", f"tables/{name}.md"]
