@@ -8,10 +8,10 @@ import pandas as pd
 
 from receptive.artifacts.activations import read_units
 from receptive.artifacts.files import write_json, writing
+from receptive.artifacts.layers import read_layers
 from receptive.artifacts.networks import read_network_metrics
 from receptive.artifacts.report import FOLDER, move_report
 from receptive.artifacts.sparsity import read_sparsity
-from receptive.artifacts.trained import read_layers
 from receptive.params.schema import Params
 from receptive.processes.pool import in_processes
 from receptive.report import page, tables

@@ -1,6 +1,5 @@
 """The papers' claims as measured rows: a summary, then each claim with its verdict, figure and numbers."""
 
-import importlib
 from collections.abc import Mapping, Sequence
 from types import ModuleType
 
@@ -12,6 +11,7 @@ from receptive.claims.registry import claims, rows_of, table
 from receptive.claims.row import Row, overall, speaks_of
 from receptive.claims.study import Study
 from receptive.params.schema import Params
+from receptive.report.claim_figures.drawing import draw
 from receptive.report.page import Part, Passage, Section
 from receptive.report.writer import Writer
 
@@ -32,12 +32,6 @@ def section(params: Params, write: Writer) -> Section:
     return Section(
         "claims", "Claims", text({network: len(study.trainings(network)) for network in study.networks}), parts
     )
-
-
-def draw(claim: ModuleType, study: Study, rows: list[Row]) -> Figure:
-    """The figure of a claim, by the module of ``report.claim_figures`` that has the claim's name."""
-    name = claim.__name__.rpartition(".")[2]
-    return importlib.import_module(f"receptive.report.claim_figures.{name}").figure(study, rows)
 
 
 def claim_parts(claim: ModuleType, rows: list[Row], figure: Figure, write: Writer) -> list[Part]:
