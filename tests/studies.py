@@ -67,7 +67,7 @@ def repeated(params: Params, network: str, count: int) -> Params:
 
 
 def write_images(name: str = "collages", classes=CLASSES, masks: bool = True, channels: int = 3) -> Prepared:
-    """Twelve images of noise, the first four for training, the classes in turn; the subject is the upper left quarter."""
+    """Twelve images of noise, classes in turn, the first four for training; subjects are the upper left quarter."""
     count = TRAINING + VALIDATION
     images = np.random.default_rng(0).integers(0, 256, (count, SIZE, SIZE, channels), dtype=np.uint8)
     labels = np.arange(count) % len(classes)
@@ -146,17 +146,17 @@ def four_corners(count: int) -> pd.DataFrame:
 
 
 def small_stimuli(layer: Layer, interior: bool = True) -> LayerStimuli:
-    """Patches of 6 px: rank r of channel c has the value 20 c + r, and the mean of channel c is bright in row c.
+    """Patches of 6 px: rank r of channel c has the value 20 c + r, the mean of channel c is bright in row c modulo 6.
 
     Channel 1 is dead, channel 2 has no mean.
 
     Args:
         interior: whether the layer has interior positions.
     """
-    units = min(layer.units, 6)
+    units = layer.units
     unit, rank = (places.ravel() for places in np.indices((units, 16)))
     mean = np.full((units, 6, 6, 3), 0.25)
-    mean[range(units), range(units)] = 0.75
+    mean[range(units), np.arange(units) % 6] = 0.75
     count = np.where(np.arange(units) == 2, 0, 1000 + np.arange(units))
     arrays = {
         "patches": (20 * unit + rank).astype(np.uint8)[:, None, None, None] * np.ones((1, 6, 6, 3), np.uint8),

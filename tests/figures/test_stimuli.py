@@ -56,6 +56,10 @@ def test_what_lies_outside_the_image_is_marked():
     for outside in (marked[:side], marked[:, 2 * side :]):
         colours = {tuple(pixel) for pixel in outside.reshape(-1, 3).tolist()}
         assert colours == {tuple(int(value) for value in shade) for shade in OUTSIDE}
+    below = mark_outside(enlarged(patch), np.array([17, -2, 21, 2]), 20, 4)
+    assert (below[: 3 * side, 2 * side :] == 0).all()
+    assert (below[3 * side :] != 0).all()
+    assert (below[:, : 2 * side] != 0).all()
 
 
 def test_top_patches_stand_in_the_order_of_their_ranks(unit):

@@ -55,7 +55,7 @@ def write_study(network: str, known: list[Layer], energies: bool = True) -> None
     ).sort_values("rank", ascending=False)  # fmt: skip
     rows = pd.concat([four_corners(2).assign(layer=layer.name, unit=0, image=[4, 5]) for layer in convs[:2]])
     patches = {layer.name: np.full((2, 8, 8, 3), (-1) ** place, np.float16) for place, layer in enumerate(convs[:2])}
-    units = UnitPatches(with_columns(rows, COLUMNS["units"]), patches)
+    units = UnitPatches(with_columns(rows, COLUMNS["units.parquet"]), patches)
     write_deconvolution(
         network,
         Deconvolution(images, representations, energy if energies else None, predictions, units, {}),

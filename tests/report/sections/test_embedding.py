@@ -37,7 +37,7 @@ def write_study(network: str, known: list[Layer]) -> None:
         {"image": [4, 5, 6, 7], "y": 0, "x": 0, "label": [0, 1, 0, 1], "class_name": [*CLASSES, *CLASSES],
          "e1": [0.0, 2.0, 0.0, 2.0], "e2": [0.0, 0.0, 2.0, 2.0]}
     )  # fmt: skip
-    of_points = with_columns(plane.join(four_corners(4)), COLUMNS["points"])
+    of_points = with_columns(plane.join(four_corners(4)), COLUMNS["<layer>.parquet"])
     grids = {
         "grid_2": np.array([[2, 3], [0, 1]]),
         "grid_4": np.array([[2, 2, 3, 3]] * 2 + [[0, 0, 1, 1]] * 2),
@@ -49,7 +49,7 @@ def write_study(network: str, known: list[Layer]) -> None:
           "label": 1, "class_name": "dog", "label_fraction": 1.0}]
     )  # fmt: skip
     region_units = pd.DataFrame({"layer": conv.name, "region": 0, "rank": [1, 0], "unit": [3, 2], "activation": 1.0})
-    rows = with_columns(four_corners(2).assign(layer=conv.name, unit=[2, 2], image=4), COLUMNS["units"])
+    rows = with_columns(four_corners(2).assign(layer=conv.name, unit=[2, 2], image=4), COLUMNS["units.parquet"])
     states = {"trained": 0.8, "untrained": 0.6, "pixels": 0.5}
     purity = pd.DataFrame(
         [
@@ -69,7 +69,7 @@ def write_study(network: str, known: list[Layer]) -> None:
     write_embedding(
         network,
         Embedding(
-            layers=with_columns(layers, COLUMNS["layers"]),
+            layers=with_columns(layers, COLUMNS["layers.parquet"]),
             maps={conv.name: LayerMap(of_points, grids)},
             regions=regions,
             region_units=region_units,

@@ -50,7 +50,7 @@ def write_study(network: str, known: list[Layer], colour: bool = True) -> None:
                         "double_opponent": pd.NA if silent or not colour else unit == 1 and state == "trained",
                     }
                 )  # fmt: skip
-    units = with_columns(pd.DataFrame(rows), COLUMNS["units"])
+    units = with_columns(pd.DataFrame(rows), COLUMNS["units.parquet"])
     verdicts = dict.fromkeys(("selective", "single_opponent", "double_opponent"), "boolean")
     units = units.astype(verdicts)
     first = units[units["layer"] == convs[0].name]

@@ -17,7 +17,7 @@ def write_study(network: str, **options: float) -> list[Layer]:
 
 
 def test_a_channel_has_its_own_patches_and_mean():
-    layer = write_small_network("fivecnn")[0]
+    layer = write_small_network("fivecnn", width=0.125)[0]
     arrays = small_stimuli(layer).arrays
     unit = unit_stimuli(arrays, layer, 3, SIZE)
     assert unit.patches[:, 0, 0, 0].tolist() == [60 + rank for rank in range(16)]

@@ -136,23 +136,21 @@ def listed(modules: Sequence[ModuleType], rows: Mapping[int, list[Row]]) -> pd.D
         rows: by number of the claim.
     """
     heads = pd.DataFrame(
-        {
-            "claim": claim.NUMBER,
-            "title": claim.TITLE,
-            "statement": claim.STATEMENT,
-            "source": claim.SOURCE,
-            "claim verdict": overall(rows[claim.NUMBER]),
-            "speaks of": speaks_of(rows[claim.NUMBER]),
-            "statistic": claim.STATISTIC,
-            "control is": claim.CONTROL,
-            "rule": claim.RULE,
-        }
-        for claim in modules
-    )
-    frame = table(dict(rows)).assign(
-        networks=lambda all_rows: all_rows["networks"].map(" - ".join),
-        trainings=lambda all_rows: all_rows["trainings"].map(", ".join),
-    )
+        [
+            (
+                *(claim.NUMBER, claim.TITLE, claim.STATEMENT, claim.SOURCE, overall(rows[claim.NUMBER])),
+                *(speaks_of(rows[claim.NUMBER]), claim.STATISTIC, claim.CONTROL, claim.RULE),
+            )
+            for claim in modules
+        ],
+        columns=[
+            *("claim", "title", "statement", "source", "claim verdict"),
+            *("speaks of", "statistic", "control is", "rule"),
+        ],
+    ).astype({"claim": "int64"})
+    frame = table(dict(rows))
+    frame["networks"] = frame["networks"].map(" - ".join)
+    frame["trainings"] = frame["trainings"].map(", ".join)
     return heads.merge(frame, on="claim", how="right")
 
 

@@ -131,9 +131,9 @@ def _plane(params: Params, network: str, layer: Layer, row: dict, write: Writer)
         name,
         figures.representation_space(read_space(params, network, layer, row, size)),
         alt,
-        f"As YU figure 3: {network}, {layer.alias} (receptive field {field}), {row['points']} patches of "
-        f"{row['images']} validation images. (a) The plane as two grids, every cell filled with the patch nearest to "
-        f"it. (b) Regions, {'chosen by hand' if by_hand else automatic}, with the class of most of their patches. "
+        f"As YU figure 3: {network}, {layer.alias} (receptive field {field}), {int(row['points'])} patches of "
+        f"{int(row['images'])} validation images. (a) The plane as two grids, every cell filled with the patch nearest "
+        f"to it. (b) Regions, {'chosen by hand' if by_hand else automatic}, with the class of most of their patches. "
         "(c) Patches from the middle of each. (d) The units with the highest mean response there, each by the "
         "deconvolutions of its best responses on the validation images. Chequered: outside the image.",
     )
@@ -175,7 +175,7 @@ def read_space(params: Params, network: str, layer: Layer, row: dict, image_size
             )
         )
     title = (
-        f"{network}, {layer.alias}: {row['points']} patches; trustworthiness {row['trustworthiness']:.3f}, "
+        f"{network}, {layer.alias}: {int(row['points'])} patches; trustworthiness {row['trustworthiness']:.3f}, "
         f"label purity {row['purity_space']:.2f} in the space, {row['purity_map']:.2f} in the plane "
         f"(chance {row['purity_chance']:.2f})"
     )
