@@ -54,3 +54,13 @@ def test_other_data_sets_have_no_photographs_and_no_subject(write):
     assert not any(axes.collections for axes in write.figures["data_digits"].axes)
     assert "dead leaves" not in made.text
     pd.testing.assert_index_equal(photographs([]).columns, photographs(["cat"]).columns)
+
+
+def test_names_of_classes_are_drawn_as_they_are(write):
+    names = (r"$\frac$", "<script>")
+    write_images(classes=names)
+    section(parameters("vggcnn"), write)
+    figure = write.figures["data_collages"]
+    figure.canvas.draw()  # a formula that is none would raise
+    shown = [axes.title for axes in figure.axes if axes.images]
+    assert [title._preprocess_math(title.get_text())[0] for title in shown] == [names[0]] * 2 + [names[1]] * 2
