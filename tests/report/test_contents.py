@@ -4,10 +4,10 @@ import pkgutil
 
 import pandas as pd
 import pytest
+from studies import Kept, parameters, repeated, write_small_network
 
 from receptive.report import contents, sections
 from receptive.report.page import Section
-from studies import Kept, parameters, repeated, write_small_network
 
 
 @pytest.fixture
