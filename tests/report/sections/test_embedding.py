@@ -156,6 +156,7 @@ def test_the_plane_shows_the_points_own_patches(study, write):
     width = 2.04  # the plane has a margin of 1%
     assert frame.get_x() == pytest.approx((1.0 + 0.02) / width * 2 * TILE_PX)
     assert frame.get_width() == pytest.approx(1.02 / width * 2 * TILE_PX)
+    assert frame.get_y() == pytest.approx(2 * TILE_PX - frame.get_height())  # its lower edge is the plane's
     region, selected, strongest, second = lower[:4]
     assert region.get_xlabel() == "dog: 100% of 1 points"
     assert (strongest.get_xlabel(), second.get_xlabel()) == ("unit 2", "unit 3")
@@ -163,7 +164,7 @@ def test_the_plane_shows_the_points_own_patches(study, write):
     assert [text.get_text() for text in second.texts] == ["no top patch\nis known"]
     assert "(receptive field 3 px), 4 patches of 4 validation images" in captions(made)["yu3_space_vggcnn_c1_1"]
     assert "(b) Regions, chosen by hand, with" in captions(made)["yu3_space_vggcnn_c1_1"]
-    assert picture(selected).shape[0] == TILE_PX + 2  # one patch: -1 is none
+    assert picture(selected).shape[:2] == (TILE_PX + 2, TILE_PX + 2)  # one patch: -1 is none
 
 
 def test_a_layer_without_a_map_says_why(study, write):
@@ -173,6 +174,9 @@ def test_a_layer_without_a_map_says_why(study, write):
 
 
 def test_every_network_has_its_interactive_map(study, write, tmp_path):
+    path = f"data/embedding/vggcnn/{study[1]['vggcnn'][0].name}.parquet"
+    moved = pd.read_parquet(path)
+    moved.assign(top_px=moved["top_px"] + 3, bottom_px=moved["bottom_px"] + 3).to_parquet(path, index=False)
     links = embedding_maps.links(params(), write)
     assert [link.file for link in links] == ["maps/fivecnn.html", "maps/vggcnn.html"]
     assert links[1].caption.startswith("(c1_1: 8 px, 4 points).")

@@ -32,4 +32,5 @@ def test_silent_and_dead_units_are_counted_network_by_network(write):
     photograph, axes = write.figures["tg2_feature_maps_digitcnn"].axes
     assert (picture(photograph) == 9).all()
     assert axes.get_title() == "c1: 1 zero on this image, 1 dead"
+    assert [text.get_text() for text in axes.texts] == ["zero", "dead"]  # units 1 and 2
     assert write.figures["tg2_feature_maps_vggcnn"].axes[1].get_title() == "c1_1: 2 zero on this image, 0 dead"

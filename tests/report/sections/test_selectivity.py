@@ -42,7 +42,8 @@ def write_study(network: str, known: list[Layer], colour: bool = True) -> None:
                 rows.append(
                     layer.heading()
                     | {
-                        "network": network, "state": state, "unit": unit, "responds": not silent, "osi": osi * factor,
+                        "network": network, "state": state, "unit": unit, "responds": not silent,
+                        "osi": osi * factor * (1 if layer is convs[0] else 0.95),
                         "orientation": 90.0, "frequency": 0.25,
                         "colour_index": np.nan if silent or not colour else 0.5 + 2 * (unit == 1),
                         "selective": pd.NA if silent else osi * factor > 0.5,
@@ -58,7 +59,7 @@ def write_study(network: str, known: list[Layer], colour: bool = True) -> None:
     tuning = {layer.name: Tuning(response, response + 1) for layer in convs}
     write_selectivity(network, Selectivity(units, first.head(8), STIMULI, tuning, {}))
     preferred = four_corners(4).assign(
-        layer=convs[0].name, unit=[0, 0, 1, 0], rank=[0, 1, 0, 2], image=[4, 5, 6, 7], activation=[3.0, 2.0, 1.0, 0.0]
+        layer=convs[0].name, unit=0, rank=range(4), image=[4, 5, 6, 7], activation=[3.0, 2.0, 1.0, 0.0]
     )
     empty = {file: with_columns(pd.DataFrame({"network": []}), ACTIVATIONS[file]) for file in ACTIVATIONS}
     tables = empty | {"preferred.parquet": with_columns(preferred, ACTIVATIONS["preferred.parquet"])}
@@ -122,8 +123,9 @@ def test_single_units_show_their_own_patches_and_tuning(study, write):
     assert opponent.get_suptitle() == "Double opponent, those that prefer colour most"
     pictures, orientations, frequencies = np.reshape(selective.axes, (3, 6))
     assert pictures[0].get_title() == "c1_1, unit 0\nOSI 0.90, colour 0.5"
-    # two patches: the third does not excite the unit, and is none of its best
+    # three patches, of which a square shows one: the fourth does not excite the unit, and is none of its best
     shown = picture(pictures[0])
+    assert shown.shape[:2] == (74, 74)
     assert (tile(shown, 0, 1, 72) == images.images[4, :8, :8].repeat(9, 0).repeat(9, 1)).all()
     assert "never active" in pictures[1].texts[0].get_text()
     # luminance gratings of frequency 0.25 are stimuli 3 and 4; the rate is one more than the strength

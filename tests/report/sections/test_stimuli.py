@@ -5,7 +5,9 @@ import pytest
 from drawn import picture, tile
 from studies import SIZE, captions, parameters, small_stimuli, write_small_network
 
+from receptive.artifacts.networks import read_first_filters
 from receptive.artifacts.stimuli import write_stimuli
+from receptive.figures.style import signed
 from receptive.networks.layers import Layer, overview_layers
 from receptive.report.sections.stimuli import channel_words, section, unit_stimuli
 
@@ -45,6 +47,7 @@ def test_the_papers_figures_name_the_channel_that_they_show(write, width, channe
     for axes in top.axes:
         assert (tile(picture(axes), 5, 4, 72) == 20 * channel + 5).all()
     means = write.figures["ks5_mean_stimuli_resnet34"].axes
+    assert (picture(means[0]) == signed(read_first_filters("resnet34")[channel])).all()
     assert means[1].get_title() == "max pool, 11 px"
     assert picture(means[1])[:, 0, 0].tolist() == [float(row == channel) for row in range(6)]
 

@@ -48,8 +48,8 @@ def _credits(params: Params, write: Writer) -> Table:
     return write.table(
         "photographs",
         photographs(params.prepare.collages.classes),
-        "The photographs that the collages are cut from, with authors and licences. They were cropped, turned, "
-        "scaled and lightened or darkened.",
+        "The photographs that the collages are made of, with authors and licences. Parts of them were cut out, scaled, "
+        "mirrored, turned, brightened or darkened, and covered by each other.",
         folded=True,
     )
 
