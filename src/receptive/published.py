@@ -1,6 +1,9 @@
-"""Numbers that the papers print, to stand beside ours."""
+"""Numbers that the papers print, to stand beside ours.
 
-# Accuracy as the papers give it; None where they give none.
+tests/report/test_tables.py repeats them on purpose: a slip of the pen in one place shows in the other.
+"""
+
+# Accuracy by network; None where the paper gives none.
 # KS print no accuracy. YU: single centre-view top-1 error 29.5% (VGGCNN) and 42.6% (AlexCNN). TG 2.1 and 4.1.
 ACCURACY = {
     "alexcnn": {"validation": 0.574, "train": None, "on": "ImageNet, 1000 classes (YU)"},
@@ -15,7 +18,7 @@ INACTIVE = {
     "plainnet34": {"inactive": 2, "delta_loss": -1.66893e-6, "delta_loss_random": -8.34465e-7},
 }
 
-# Receptive fields, alias: (size, stride) in px. YU tables 1 and 2; KS figure 4 gives sizes only.
+# Receptive fields by network and the layer's alias: (size, stride) in px. YU tables 1 and 2; KS figure 4 (sizes only).
 FIELDS = {
     "vggcnn": {
         "c1_1": (3, 1),

@@ -15,7 +15,6 @@ import pytest
 from PIL import Image
 
 from receptive.figures.style import CLASS_COLOURS, OUTSIDE
-from receptive.report import interactive
 from receptive.report.interactive import LayerMap, map_page, pictures
 from receptive.report.page import Link, Section, render
 from receptive.report.writer import Writer
@@ -146,7 +145,7 @@ def test_every_point_is_on_the_page(page_text, maps):
 
 def test_the_filter_knows_all_classes_and_starts_with_all_points(page_text):
     found = objects(page_text)
-    assert [choice["options"] for choice in found["MultiChoice"]] == [list(CLASSES)]
+    assert [choice["options"] for choice in found["MultiChoice"]] == [[[name, name] for name in CLASSES]]
     assert [one["booleans"] for one in found["BooleanFilter"]] == [[True] * 20, [True] * 15]
     assert [item["label"] for item in found["LegendItem"][:3]] == [{"type": "value", "value": name} for name in CLASSES]
 
@@ -160,7 +159,13 @@ def test_hostile_names_stay_names(images):
     text = map_page("<b>&", [LayerMap("c1", points)], images)
     assert "alert(1)</script>" not in text
     assert "<title>&lt;b&gt;&amp;</title>" in text
-    assert columns_of(objects(text)["ColumnDataSource"][0])["class_name"][0] == points["class_name"][0]
+    assert "<" not in Tags(text).scripts["item"]  # so that nothing in it can end or open a tag
+    found = objects(text)
+    assert columns_of(found["ColumnDataSource"][0])["class_name"][0] == points["class_name"][0]
+    # the choice of classes takes labels for HTML, values for words
+    ((value, label),) = found["MultiChoice"][0]["options"]
+    assert value == points["class_name"][0]
+    assert label == "&lt;/script&gt;&lt;script&gt;alert(1)&lt;/script&gt;"
 
 
 def test_units_that_are_silent_are_not_named(images):
@@ -215,10 +220,10 @@ def test_a_sheet_holds_only_the_images_that_occur_and_no_row_is_too_wide():
     assert len(places[0].drop_duplicates(["tile_y", "tile_x"])) == points["image"].nunique() == 420
 
 
-def test_many_large_images_give_shrunken_patches(images, monkeypatch):
-    monkeypatch.setattr(interactive, "_SHEET_PX", 6 * SIZE * SIZE)  # seven images occur
+def test_many_large_images_give_shrunken_patches(images):
+    room = 6 * SIZE * SIZE  # seven images occur
     points = points_of(20, side=64)
-    sheet, (places,) = pictures([points], images)
+    sheet, (places,) = pictures([points], images, room)
     assert not sheet.whole
     whole = decoded(sheet).astype(int)
     for point, at in zip(points.to_dict("records"), places.to_dict("records"), strict=True):
@@ -232,7 +237,7 @@ def test_many_large_images_give_shrunken_patches(images, monkeypatch):
                     four.append(images[point["image"], row, column] if inside else OUTSIDE[0])
             if np.ptp(four, axis=0).max() == 0 and y % 8 in (3, 4) and x % 8 in (3, 4):
                 assert np.abs(tile[y, x] - four[0].astype(int)).max() < 40
-    assert "(left)" not in map_page("A map", [LayerMap("c1", points)], images)
+    assert "(left)" not in map_page("A map", [LayerMap("c1", points)], images, room)
 
 
 # ---------------------------------------------------------------- in the report
@@ -453,6 +458,19 @@ def test_choosing_a_class_leaves_its_points_only(opened):
         page.locator(".choices__button").first.click()
         page.keyboard.press("Escape")
     assert opened.comes_to_show(20)
+
+
+@pytest.mark.parametrize("name", ["<img src=x onerror=alert(1)>", "<!--<script>", "a & b"])
+def test_class_names_are_words_in_the_browser(visit, images, name):
+    opened = visit(map_page("A map", [LayerMap("c1", points_of(6).assign(class_name=name))], images))
+    opened.page.locator(".choices__inner").click()
+    assert opened.page.locator(".choices__list--dropdown .choices__item").first.inner_text() == name
+    opened.page.keyboard.press("Escape")
+    assert opened.hover(0)
+    assert opened.page.locator(".words").inner_text().startswith(f"{name}\n")
+    assert opened.page.locator("img[src=x]").count() == 0
+    assert opened.problems == []
+    opened.page.close()
 
 
 def test_the_other_tab_is_the_other_layer(opened, maps):

@@ -2,6 +2,7 @@
 
 import pandas as pd
 import pytest
+from scipy import stats
 
 from receptive import networks
 from receptive.published import ACCURACY, FIELDS
@@ -49,7 +50,8 @@ def test_published_fields():
 
 def test_accuracy_stands_beside_the_papers():
     metrics = {"vggcnn": measured(0.6, 0.95, 1.25, 0.8, 1000), "resnet34": measured(0.7)}
-    table = tables.accuracy(metrics, {"vggcnn": "collages", "resnet34": "collages, 64 px", "unused": ""})
+    images = {"vggcnn": "collages", "resnet34": "collages, 64 px", "unused": ""}
+    table = tables.accuracy(metrics, {"vggcnn": "vggcnn", "resnet34": "resnet34"}, images)
     row = table.iloc[0].to_dict()
     assert pd.isna(row.pop("paper: training"))  # YU print none
     assert row == {
@@ -67,6 +69,11 @@ def test_accuracy_stands_beside_the_papers():
     assert table.loc[1, "paper: on"] == "not reported"
     assert pd.isna(table.loc[1, "paper: validation"])
     assert list(table["network"]) == ["vggcnn", "resnet34"]
+
+
+def test_a_training_stands_beside_the_paper_of_its_network_whatever_its_name():
+    table = tables.accuracy({"second": measured(0.6)}, {"second": "vggcnn"}, {"second": "collages"})
+    assert table.loc[0, ["network", "paper: validation"]].tolist() == ["second", 0.705]
 
 
 # Receptive fields
@@ -172,3 +179,89 @@ def test_headline_numbers(layers, units):
     assert list(lines) == ["a", "b"]
     # plain numbers, so that they can be written as JSON
     assert {type(value) for line in lines.values() for value in line.values()} == {float, int}
+
+
+# Selectivity, energies and zeros: what figures draw
+
+
+def tuned(network, state, depth, osi, selective, orientation=0.0):
+    keys = ["network", "state", "depth", "osi", "selective", "orientation"]
+    return dict(zip(keys, (network, state, depth, osi, selective, orientation), strict=True))
+
+
+@pytest.fixture
+def selectivity():
+    """Network b before a; layer 1 of b: OSI 0.1 ... 0.5, three of four that can be judged are selective."""
+    rows = [
+        *(tuned("b", "trained", 1, 0.1 * (i + 1), judged, angle) for i, (judged, angle) in enumerate(
+            zip((True, True, pd.NA, False, True), (0, 44, 90, 90, 179), strict=True))),
+        tuned("b", "trained", 2, 0.7, False),
+        tuned("a", "trained", 1, float("nan"), pd.NA),
+        tuned("a", "untrained", 1, 0.3, False),
+    ]  # fmt: skip
+    return pd.DataFrame(rows).astype({"selective": "boolean"})
+
+
+def test_quartiles_of_the_osi_by_depth(selectivity):
+    table = tables.osi_by_depth(selectivity)
+    assert table[["network", "depth", "state"]].to_numpy().tolist() == [
+        ["b", 1, "trained"], ["b", 2, "trained"], ["a", 1, "trained"], ["a", 1, "untrained"]
+    ]  # fmt: skip
+    assert table.loc[0, ["lower", "median", "upper"]].tolist() == pytest.approx([0.2, 0.3, 0.4])
+    assert table.loc[2, ["lower", "median", "upper"]].isna().all()
+
+
+def test_shares_leave_out_units_that_cannot_be_judged(selectivity):
+    table = tables.shares_by_depth(selectivity, ["selective"])
+    # trained units of a cannot be judged: no row
+    assert table[["network", "state", "depth", "value"]].to_numpy().tolist() == [
+        ["b", "trained", 1, 0.75], ["b", "trained", 2, 0.0], ["a", "untrained", 1, 0.0]
+    ]  # fmt: skip
+    ends = stats.binomtest(3, 4).proportion_ci(0.95, method="wilson")
+    assert table.loc[0, ["low", "high"]].tolist() == pytest.approx([ends.low, ends.high])
+
+
+def test_orientations_fall_into_the_nearest_bin_of_a_circle(selectivity):
+    table = tables.preferred_orientations(selectivity, 4).set_index(["network", "state"])
+    of_b = table.loc[("b", "trained")]
+    assert of_b["orientation"].tolist() == [0, 45, 90, 135]
+    # 179 degrees is next to 0; the unit at 90 is not selective
+    assert of_b["share"].tolist() == pytest.approx([2 / 3, 1 / 3, 0, 0])
+    assert (set(of_b["selective"]), set(of_b["units"])) == ({3}, {6})
+    of_a = table.loc[("a", "untrained")]
+    assert (of_a["share"].sum(), set(of_a["selective"]), set(of_a["units"])) == (0, {0}, {1})
+
+
+def test_energies_are_means_over_images_with_normal_intervals():
+    rows = [
+        (network, state, depth, kind, image, share + image / 10, 0.5 + image / 10)
+        for network, share in (("b", 0.2), ("a", 0.4))
+        for state in ("trained", "untrained")
+        for depth, kind in ((3, "fc"), (1, "conv"))
+        for image in (0, 1, 2)
+    ]
+    columns = ["network", "state", "depth", "kind", "image", "energy_outside_fraction", "image_energy_outside_fraction"]
+    table = tables.energy_by_depth(pd.DataFrame(rows, columns=columns))
+    assert table[["network", "depth", "state", "kind"]].to_numpy().tolist()[:3] == [
+        ["b", 1, "trained", "conv"], ["b", 1, "untrained", "conv"], ["b", 3, "trained", "fc"]
+    ]  # fmt: skip
+    # three values 0.1 apart: the standard error is 0.1 / sqrt(3)
+    half = 1.96 * 0.1 / 3**0.5
+    assert table.loc[0, ["value", "low", "high"]].tolist() == pytest.approx([0.3, 0.3 - half, 0.3 + half])
+    assert table["value"].tolist() == pytest.approx([0.3] * 4 + [0.5] * 4)
+    assert set(table["image_value"].round(9)) == {0.6}
+
+
+def test_zeros_are_means_over_images_of_convolutions_and_pools():
+    zeros = pd.DataFrame(
+        [
+            ("a", "trained", "c1", 1, "conv", 0, 0.2),
+            ("a", "trained", "c1", 1, "conv", 1, 0.4),
+            ("a", "trained", "fc", 2, "fc", 0, 0.9),
+            ("a", "untrained", "c1", 1, "conv", 0, 0.5),
+        ],
+        columns=["network", "state", "layer", "depth", "kind", "image", "zero_fraction"],
+    )
+    table = tables.zeros_by_layer(zeros)
+    assert table[["state", "layer"]].to_numpy().tolist() == [["trained", "c1"], ["untrained", "c1"]]
+    assert table["zero_fraction"].tolist() == pytest.approx([0.3, 0.5])

@@ -1,8 +1,8 @@
-"""Deconvolutions as pictures (YU figures 4, 5 and 7), and how much of them lies outside the subject.
+"""Deconvolutions as pictures (YU figures 4, 5 and 7), and the share of their energy outside the subject.
 
-A reconstruction is signed and of arbitrary scale. Each is drawn by itself, in normalised space: grey is zero, and the
-99th percentile of the sizes that are not zero, and all above it, is black or white in its channel; single
-pixels would otherwise leave the rest grey. No scale is shared, so contrast says where, not how much.
+A reconstruction is signed and of arbitrary scale. Each is drawn by itself, in the colours that the network sees: grey
+is zero. Values from the 99th percentile of the sizes that are not zero are black or white in their channel; without
+this limit a few pixels would leave the rest grey. No scale is shared, so contrast says where, not how much.
 """
 
 from collections.abc import Sequence
@@ -10,27 +10,28 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from receptive.figures.claims import draw_estimates
 from receptive.figures.sparsity import paired
 from receptive.figures.stimuli import enlarged, mark_outside, mosaic
-from receptive.figures.style import as_colour, colour, figure, say, show, signed
+from receptive.figures.style import as_colour, colour, figure, plain, say, show, signed
 
 _GAP = 14  # px between deconvolutions and patches on a sheet
 
 
 @dataclass(frozen=True)
 class Representations:
-    """What one network keeps of some images.
+    """What the layers of one network keep of some images.
 
     Attributes:
         network: its name.
-        layers: "c5_3"; outside: layer x image, share of energy outside the subject, or None where unknown.
+        layers: aliases ("c5_3"), shallow layers first.
         pictures: layer x image x y x x x channel, signed.
-        predictions: of each image the classes with their probabilities, best first.
+        outside: layer x image, share of the energy outside the subject; None where the subject is not known.
+        predictions: per image the classes with their probabilities, best first.
     """
 
     network: str
@@ -43,18 +44,20 @@ class Representations:
 def representations(
     images: np.ndarray, names: list[str], masks: np.ndarray | None, kept: Representations, columns: int = 8
 ) -> Figure:
-    """Images and what each layer keeps of them, one row an image (YU figure 4).
+    """Images and what each layer keeps of them, one row per image (YU figure 4).
 
     Args:
-        images: uint8, image x y x x x channel; names: their classes; masks: bool, image x y x x, outlined.
-        columns: most layers that are drawn; spread evenly, the last always among them.
+        images: uint8, image x y x x x channel.
+        names: the class of each image.
+        masks: bool, image x y x x, the subjects, which are outlined; None where they are not known.
+        columns: most layers that are drawn, spread evenly over depth; the last is always among them.
     """
     drawn = spread(len(kept.layers), columns)
     board = _Board(1 + len(drawn), len(images), kept.outside is not None)
     board.write(0, 0, "image", "above")
     for row, name in enumerate(names):
         board.image(0, row, images[row], None if masks is None else masks[row])
-        board.write(0, row, name, "left")
+        board.write(0, row, plain(name), "left")
         for column, layer in enumerate(drawn, 1):
             board.reconstruction(column, row, kept, layer, row)
             if row == 0:
@@ -65,16 +68,20 @@ def representations(
 def comparison(
     images: np.ndarray, names: list[str], masks: np.ndarray | None, networks: list[Representations], columns: int = 8
 ) -> Figure:
-    """The same images through several networks, one row a network, with their top-5 predictions (YU figure 5)."""
+    """The same images through several networks, one row per network, with their top-5 predictions (YU figure 5).
+
+    Args:
+        images, names, masks, columns: of ``representations``.
+    """
     drawn = [spread(len(kept.layers), columns) for kept in networks]
-    widest = max(len(one) for one in drawn)
+    widest = max(len(layers) for layers in drawn)
     board = _Board(1 + widest, len(images) * len(networks), True, gap=0.2, right=1.7)
     for image, name in enumerate(names):
         for member, kept in enumerate(networks):
             row = image * len(networks) + member
             if member == 0:
                 board.image(0, row, images[image], None if masks is None else masks[image])
-                board.write(0, row, name, "above")
+                board.write(0, row, plain(name), "above")
             board.write(1, row, kept.network, "left", colour(kept.network))
             # the last layer of every network in one column
             for column, layer in zip([*range(1, len(drawn[member])), widest], drawn[member], strict=True):
@@ -86,12 +93,13 @@ def comparison(
 
 @dataclass(frozen=True)
 class UnitPatches:
-    """The best patches of one unit and their deconvolutions; no patch at all if the unit is dead.
+    """The best patches of one unit and their deconvolutions; no patch if the unit is dead.
 
     Attributes:
         name: "unit 7".
-        patches: uint8, rank x y x x x channel; boxes: rank x (top, left, bottom, right), px.
-        reconstructions: rank x y x x x channel, signed, each of greatest size 1 (or 0 where nothing arrives).
+        patches: uint8, rank x y x x x channel, best first.
+        boxes: rank x (top, left, bottom, right), px.
+        reconstructions: rank x y x x x channel, signed; the greatest size of each is 1 (or 0 where nothing arrives).
     """
 
     name: str
@@ -103,7 +111,13 @@ class UnitPatches:
 def unit_sheet(title: str, units: list[UnitPatches], image_size: int, ranks: int = 9, columns: int = 3) -> Figure:
     """Units of a layer by their best patches: on the left deconvolved, on the right as they are (YU figure 7).
 
-    What lies outside the image is chequered; crossed out: nothing of the response arrives at the pixels.
+    What lies outside the image is chequered. A patch is crossed out where nothing of the response arrives at the
+    pixels.
+
+    Args:
+        image_size: side of the images, px.
+        ranks: most patches per unit.
+        columns: units side by side.
     """
     side = int(np.ceil(np.sqrt(ranks)))
     rows = -(-len(units) // columns)
@@ -117,8 +131,8 @@ def unit_sheet(title: str, units: list[UnitPatches], image_size: int, ranks: int
         if not len(unit.patches):
             say(axes, "dead unit: never active on a validation image")
             continue
-        shown = [signed_tile(one) for one in unit.reconstructions[:ranks]]
-        patches = [enlarged(as_colour(one)) for one in unit.patches[:ranks]]
+        shown = [signed_tile(reconstruction) for reconstruction in unit.reconstructions[:ranks]]
+        patches = [enlarged(as_colour(patch)) for patch in unit.patches[:ranks]]
         boxes = unit.boxes[:ranks]
         halves = []
         for tiles in (shown, patches):
@@ -136,13 +150,14 @@ def unit_sheet(title: str, units: list[UnitPatches], image_size: int, ranks: int
 
 
 def energy_outside_by_depth(table: pd.DataFrame) -> Figure:
-    """Share of a reconstruction's energy outside the subject, by depth; mean over images with its 95% interval.
+    """Share of a reconstruction's energy outside the subject, by depth: mean over images with its 95% interval.
 
-    The dotted line is the image's own share: what would remain if nothing were removed. Thin dashed lines are the
-    networks before training. Networks of one panel have seen the same images.
+    The dotted line is the share of the images themselves: what would remain if nothing were removed. Thin dashed lines
+    are the networks before training. Networks of one panel have seen the same images.
 
     Args:
-        table: energy.parquet of one or more networks, one after the other.
+        table: one row per network, state ("trained", "untrained") and depth, in the order of depth: ``network, state,
+            depth, kind, value, low, high, image_value``.
     """
     panels = paired(list(table["network"].unique()))
     fig = figure(4.2 * len(panels), 3.6)
@@ -151,7 +166,11 @@ def energy_outside_by_depth(table: pd.DataFrame) -> Figure:
 
 
 def claim(table: pd.DataFrame | None, rows: Sequence) -> Figure:
-    """``energy_outside_by_depth`` above the rows of its claim; words where no network has a known subject."""
+    """``energy_outside_by_depth`` above the rows of its claim; words where no network has a known subject.
+
+    Args:
+        table: of ``energy_outside_by_depth``; None where no subject is known.
+    """
     fig = figure(11, 4.6 + 0.42 * len(rows))
     upper, lower = fig.subfigures(2, 1, height_ratios=[3.4, 1.2 + 0.42 * len(rows)])
     if table is None:
@@ -162,25 +181,20 @@ def claim(table: pd.DataFrame | None, rows: Sequence) -> Figure:
     return fig
 
 
-def _energies(board, panels: list[tuple[str, ...]], table: pd.DataFrame) -> None:
-    """A panel each of networks that are compared."""
+def _energies(board: Figure | SubFigure, panels: list[tuple[str, ...]], table: pd.DataFrame) -> None:
+    """One panel per group of networks that are compared."""
     grid = board.subplots(1, len(panels), squeeze=False, sharey=True)[0]
     for axes, members in zip(grid, panels, strict=True):
         for network in members:
-            own = table[table["network"] == network]
-            rows = own[own["state"] == "trained"]
-            before = own[own["state"] == "untrained"].groupby("depth")["energy_outside_fraction"].mean()
-            axes.plot(before.index, before, "--", color=colour(network), linewidth=0.9, alpha=0.8)
-            by_depth = rows.groupby("depth")["energy_outside_fraction"]
-            mean, error = by_depth.mean(), 1.96 * by_depth.sem()
-            axes.fill_between(mean.index, mean - error, mean + error, color=colour(network), alpha=0.18, linewidth=0)
-            axes.plot(mean.index, mean, "o-", color=colour(network), markersize=4, linewidth=1.4, label=network)
-            last = rows.loc[rows["kind"] == "fc", "depth"].max()
-            if last in mean.index:
-                axes.plot(last, mean[last], "s", color="white", markeredgecolor=colour(network), markersize=7)
-        axes.axhline(
-            rows["image_energy_outside_fraction"].mean(), color="#777777", linestyle=":", label="the image itself"
-        )
+            rows = table[table["network"] == network]
+            before, trained = (rows[rows["state"] == state] for state in ("untrained", "trained"))
+            ink = colour(network)
+            axes.plot(before["depth"], before["value"], "--", color=ink, linewidth=0.9, alpha=0.8)
+            axes.fill_between(trained["depth"], trained["low"], trained["high"], color=ink, alpha=0.18, linewidth=0)
+            axes.plot(trained["depth"], trained["value"], "o-", color=ink, markersize=4, linewidth=1.4, label=network)
+            last = trained[trained["kind"] == "fc"].tail(1)
+            axes.plot(last["depth"], last["value"], "s", color="white", markeredgecolor=ink, markersize=7)
+        axes.axhline(rows["image_value"].iloc[0], color="#777777", linestyle=":", label="the image itself")
         if (table["state"] == "untrained").any():
             axes.plot([], [], "--", color="#333333", linewidth=0.9, label="before training")
         axes.set_xlabel("depth (weight layers)")
@@ -192,13 +206,13 @@ def _energies(board, panels: list[tuple[str, ...]], table: pd.DataFrame) -> None
     grid[0].set_ylabel("energy outside the subject")
 
 
-def spread(there: int, most: int) -> list[int]:
-    """At most ``most`` of the numbers 0 ... there - 1, as even as can be, with the first and the last."""
-    return list(range(there)) if there <= most else np.linspace(0, there - 1, most).round().astype(int).tolist()
+def spread(count: int, most: int) -> list[int]:
+    """At most ``most`` of the numbers 0 ... count - 1, as evenly as possible, with the first and the last."""
+    return list(range(count)) if count <= most else np.linspace(0, count - 1, most).round().astype(int).tolist()
 
 
 class _Board:
-    """Square panels in rows and columns on one pair of axes; a pair for each panel would take seconds to lay out."""
+    """Square panels in rows and columns on one pair of axes: laying out one pair per panel would take seconds."""
 
     _WIDTH, _INCHES = 1.08, 1.25
 
@@ -220,7 +234,7 @@ class _Board:
                 self.axes.contour(x + at, y + at, mask, levels=[0.5], colors=shade, linewidths=line)
 
     def reconstruction(self, column: int, row: int, kept: Representations, layer: int, image: int) -> None:
-        """What a layer keeps of an image, and below it the share outside the subject."""
+        """The reconstruction of an image from a layer, and below it the share of its energy outside the subject."""
         picture = kept.pictures[layer][image]
         if picture.any():
             self._show(column, row, signed(_clipped(picture)))
@@ -233,7 +247,11 @@ class _Board:
             self.axes.text(x + 0.5, y + 1.02, note, fontsize=7, ha="center", va="top", color="#5b6475")
 
     def write(self, column: int, row: int, words: str, where: str, shade: str = "black") -> None:
-        """Words above a panel, or on its left, upwards."""
+        """Words above a panel, or on its left and turned upwards.
+
+        Args:
+            where: "above" or "left".
+        """
         x, y = self._corner(column, row)
         if where == "above":
             self.axes.text(x + 0.5, y - 0.03, words, fontsize=9, ha="center", va="bottom", color=shade)
@@ -246,7 +264,7 @@ class _Board:
         for rank, (name, probability) in enumerate(predicted):
             place, weight = y + 0.1 + 0.2 * rank, "bold" if name == truth else "normal"
             self.axes.barh(place, 1.5 * probability, height=0.18, left=x, color=bar, alpha=0.45)
-            words = f"{name}  {probability:.1%}"
+            words = f"{plain(name)}  {probability:.1%}"
             self.axes.text(x + 0.04, place, words, va="center", fontsize=8, fontweight=weight)
 
     def _corner(self, column: int, row: int) -> tuple[float, float]:
@@ -264,7 +282,7 @@ class _Board:
 
 
 def _clipped(reconstruction: np.ndarray) -> np.ndarray:
-    """The reconstruction without its few greatest values; it must not be 0 everywhere."""
+    """The reconstruction, limited to the 99th percentile of its sizes; it must not be 0 everywhere."""
     largest = np.percentile(np.abs(reconstruction[reconstruction != 0]), 99)
     return reconstruction.clip(-largest, largest)
 

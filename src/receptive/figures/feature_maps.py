@@ -1,33 +1,35 @@
-"""What every unit of a layer makes of one image (TG 2.2)."""
+"""Feature maps of one image, unit by unit (TG 2.2)."""
 
 import matplotlib
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from receptive.figures.stimuli import mosaic
-from receptive.figures.style import figure, frame, show
+from receptive.figures.style import figure, frame, plain, show
 
 _COLUMNS, _ROWS, _TILE_PX, _GAP_PX = 8, 8, 56, 6
 _SILENT = {"zero": ("#e9e7f1", "#5b6475"), "dead": ("#f6dede", "#a03030")}
-"""Colours of the panel and its word: zero on this image, and on every validation image."""
+"""Colours of a panel and of the word on it: the unit is zero on this image, or on every validation image."""
 
 
 def feature_maps(title: str, image: np.ndarray, layers: list[tuple[str, np.ndarray, np.ndarray]]) -> Figure:
-    """An image and, a panel a layer, the maps of its units in rows of 8, from 0 (black) to each map's own maximum.
+    """An image and the maps of its units, one panel per layer, in rows of 8: black is 0, white each map's own maximum.
 
-    A map that is zero everywhere is not drawn black but named: "zero" on this image, "dead" where the unit answers
-    no validation image. At most 64 units a layer, from unit 0 on.
+    A map that is zero everywhere is not drawn black but named: "zero" where the unit is silent on this image, "dead"
+    where it answers no validation image. A layer shows at most 64 units, from unit 0 on.
 
     Args:
-        image: bytes, y x x x channel.
-        layers: of each the title, the maps (unit x y x x, not negative) and the units' greatest response on all
-            validation images (unit,).
+        title: the lines above the image.
+        image: uint8, y x x x channel.
+        layers: per layer its name, its maps (unit x y x x, not negative), and each unit's greatest response to any
+            validation image (unit,).
     """
     rows = max(-(-min(len(maps), _COLUMNS * _ROWS) // _COLUMNS) for _, maps, _ in layers)
     fig = figure(1.9 + 4.7 * len(layers), 0.59 * rows + 0.45)
     grid = np.atleast_1d(fig.subplots(1, 1 + len(layers), width_ratios=[1.6, *[4.7] * len(layers)]))
     show(grid[0], image)
-    grid[0].set_title(title, fontsize=10)
+    grid[0].set_title(plain(title), fontsize=10)
     for axes in grid:
         axes.set_anchor("N")
     for axes, (name, maps, maximum) in zip(grid[1:], layers, strict=True):
@@ -39,7 +41,7 @@ def feature_maps(title: str, image: np.ndarray, layers: list[tuple[str, np.ndarr
     return fig
 
 
-def _maps(axes, maps: np.ndarray, maximum: np.ndarray) -> None:
+def _maps(axes: Axes, maps: np.ndarray, maximum: np.ndarray) -> None:
     factor = max(1, round(_TILE_PX / maps.shape[1]))
     side = np.array(maps.shape[1:]) * factor
     tiles, words = [], []

@@ -1,8 +1,9 @@
-"""Virtual filters with the weights and first filters that make them (KS figure 3)."""
+"""Virtual filters, and the weights and first filters that they consist of (KS figure 3)."""
 
 from dataclasses import dataclass
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from receptive.figures.stimuli import mosaic
@@ -17,9 +18,10 @@ class VirtualFilter:
     """One unit of the second layer.
 
     Attributes:
-        unit: its number; virtual: its virtual filter, y x x x channel.
+        unit: its number.
+        virtual: its virtual filter, y x x x channel.
         composed: the kernel of both layers together, y x x x channel; None where something lies between them.
-        weights: (k,), its greatest weight to every unit of the first layer.
+        weights: (first unit,), its greatest weight to every unit of the first layer.
     """
 
     unit: int
@@ -31,11 +33,12 @@ class VirtualFilter:
 def virtual_filter_sheet(
     network: str, units: list[VirtualFilter], first: np.ndarray, dead: frozenset[int] = frozenset()
 ) -> Figure:
-    """Virtual filters, a row a unit: the filter, its weights in falling order, the first filters in that order.
+    """Virtual filters, one row per unit: the filter, its weights in falling order, the first filters in that order.
 
     Args:
-        first: the first layer's filters, k x y x x x channel, each scaled by itself; ``dead``: those of them that
-            never answer, marked red.
+        network: its name, which decides the colour of the weights.
+        first: the first layer's filters, first unit x y x x x channel, each scaled by itself.
+        dead: first units that never answer, marked red.
     """
     composed = any(unit.composed is not None for unit in units)
     widths = [1.1, *([1.1] if composed else []), 1.9, 7.6]
@@ -58,7 +61,7 @@ def virtual_filter_sheet(
     return fig
 
 
-def _curve(axes, weights: np.ndarray, ink: str, last: bool) -> None:
+def _curve(axes: Axes, weights: np.ndarray, ink: str, last: bool) -> None:
     axes.axhline(0, color="#999999", linewidth=0.7)
     axes.plot(np.arange(len(weights)), weights, ".-", color=ink, linewidth=1, markersize=3)
     axes.tick_params(labelsize=7)
@@ -67,8 +70,8 @@ def _curve(axes, weights: np.ndarray, ink: str, last: bool) -> None:
         axes.set_xlabel("place in the order", fontsize=8)
 
 
-def _filters(axes, first: np.ndarray, order: np.ndarray, dead: frozenset[int]) -> None:
-    """The first and the last of the order, each under its place; all, where there are no more."""
+def _filters(axes: Axes, first: np.ndarray, order: np.ndarray, dead: frozenset[int]) -> None:
+    """The first 16 and the last 16 filters of the order, each under its place; all where there are no more than 32."""
     places = list(range(len(order)))
     if len(order) > 2 * _SHOWN:
         places = [*places[:_SHOWN], *places[-_SHOWN:]]

@@ -1,17 +1,18 @@
-"""Maximised images as pictures (KS figures 8 and 9; TG figures 3.2, 3.3 and 4.2)."""
+"""Maximized images as pictures (KS figures 8 and 9; TG figures 3.2, 3.3 and 4.2)."""
 
 from dataclasses import dataclass
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from receptive.figures.stimuli import UnitStimuli, enlarged, mark_outside, mosaic, show_difference, tiles
-from receptive.figures.style import as_colour, figure, say, show
+from receptive.figures.style import as_colour, figure, plain, say, show
 
 WEAK = 0.5
-"""An image that reaches less than this part of the greatest natural response is marked as weak."""
+"""An image is marked as weak if it reaches less than this part of the greatest natural response."""
 
-_RED = "#a03030"  # as ``style.say`` writes what failed
+_RED = "#a03030"  # the colour of failures in ``style.say``
 _WORDS = {
     "zero_gradient": "no gradient:\nthe unit stays\nsilent",
     "diverged": "diverged",
@@ -19,14 +20,15 @@ _WORDS = {
 
 
 @dataclass(frozen=True)
-class MaximisedUnit:
-    """One maximised image.
+class MaximizedUnit:
+    """One maximized image.
 
     Attributes:
-        pixels: y x x x channel, the part of the box inside the image; may leave [0, 1].
-        box: top, left, bottom, right, px; image_size: side of the images in px.
+        pixels: the part of the box inside the image, y x x x channel; may leave [0, 1].
+        box: (top, left, bottom, right), px.
+        image_size: side of the images, px.
         status: "ok", "zero_gradient" or "diverged".
-        reached: the activation over the greatest natural one; None where there is none.
+        reached: the response over the greatest natural one; None where no natural image excites the unit.
     """
 
     pixels: np.ndarray
@@ -38,31 +40,31 @@ class MaximisedUnit:
 
 @dataclass(frozen=True)
 class Photograph:
-    """A real image, bytes, y x x x channel."""
+    """A real image, uint8, y x x x channel."""
 
     pixels: np.ndarray
 
 
-Panel = MaximisedUnit | Photograph | None
+Panel = MaximizedUnit | Photograph | None
 """None: an empty place."""
 
 
 def contrasted(pixels: np.ndarray, deviations: float = 2.5) -> np.ndarray:
-    """Pixels in [0, 1]: their mean is grey, so many standard deviations from it are black or white.
+    """Pixels in [0, 1]: their mean is grey; ``deviations`` standard deviations below or above it are black or white.
 
-    One scale for all channels, so that colours keep their relations. Without it the images, whose contrast grows
-    with every step, would be all black and white.
+    All channels have one scale, so that colours keep their relations. Without this scale the images would be black and
+    white, because their contrast grows with every step.
     """
     spread = pixels.std()
     return np.clip(0.5 + (pixels - pixels.mean()) / (2 * deviations * spread), 0, 1) if spread > 0 else 0 * pixels + 0.5
 
 
-def maximised_and_natural(title: str, kinds: list[str], layers: list[tuple[str, list[Panel], UnitStimuli]]) -> Figure:
-    """One channel in several layers: its maximised images, and what natural images say (KS figure 8 with 5).
+def maximized_and_natural(title: str, kinds: list[str], layers: list[tuple[str, list[Panel], UnitStimuli]]) -> Figure:
+    """One channel in several layers: its maximized images above its natural stimuli (KS figures 8 and 5).
 
     Args:
-        kinds: names of the maximised images; layers: the column's title, its images in this order, and the layer's
-            preferred stimuli.
+        kinds: names of the rows of maximized images.
+        layers: per column its title, its images in the order of ``kinds``, and the layer's preferred stimuli.
     """
     fig = figure(2.5 * len(layers) + 0.3, 2.5 * (len(kinds) + 2) + 0.6)
     grid = fig.subplots(len(kinds) + 2, len(layers), squeeze=False)
@@ -84,10 +86,12 @@ def maximised_and_natural(title: str, kinds: list[str], layers: list[tuple[str, 
 def overview(
     title: str, kinds: list[str], units: list[tuple[str, list[Panel], UnitStimuli]], columns: int = 8
 ) -> Figure:
-    """Several units of one layer, a row each: their maximised images, then the natural patches that they prefer.
+    """Units of one layer, one row per unit: their maximized images, then the natural patches that they prefer.
 
     Args:
-        kinds: titles of the maximised images; units: the unit's name, its images in this order, its stimuli.
+        kinds: titles of the columns of maximized images.
+        units: per row the unit's name, its images in the order of ``kinds``, and its preferred stimuli.
+        columns: most patches per unit.
     """
     fig = figure(0.95 * (len(kinds) + 1 + columns), 1.12 * len(units) + 0.8)
     ratios = [1] * (len(kinds) + 1) + [columns]
@@ -109,7 +113,12 @@ def overview(
 
 
 def panels(title: str, rows: dict[str, list[Panel]], columns: list[str]) -> Figure:
-    """A grid of images: layers by channels (TG figure 3.2), or kinds of image by classes (TG figures 3.3 and 4.2)."""
+    """A grid of images: layers by channels (TG figure 3.2), or kinds of image by classes (TG figures 3.3 and 4.2).
+
+    Args:
+        rows: name of each row to its images.
+        columns: names of the columns.
+    """
     fig = figure(1.28 * len(columns) + 0.5, 1.5 * len(rows) + 0.7)
     grid = fig.subplots(len(rows), len(columns), squeeze=False)
     for line, (name, drawn) in zip(grid, rows.items(), strict=True):
@@ -117,12 +126,12 @@ def panels(title: str, rows: dict[str, list[Panel]], columns: list[str]) -> Figu
         for axes, panel in zip(line, drawn, strict=True):
             _draw(axes, panel, 7)
     for axes, name in zip(grid[0], columns, strict=True):
-        axes.set_title(name, fontsize=9, pad=3)
+        axes.set_title(plain(name), fontsize=9, pad=3)
     fig.suptitle(title, fontsize=12)
     return fig
 
 
-def _draw(axes, panel: Panel, size: float) -> None:
+def _draw(axes: Axes, panel: Panel, size: float) -> None:
     if panel is None:
         axes.axis("off")
     elif isinstance(panel, Photograph):
@@ -140,8 +149,8 @@ def _draw(axes, panel: Panel, size: float) -> None:
             )
 
 
-def _on_canvas(panel: MaximisedUnit) -> np.ndarray:
-    """The picture in its whole box, bytes; what lies outside the image is chequered."""
+def _on_canvas(panel: MaximizedUnit) -> np.ndarray:
+    """The picture in its whole box, uint8, chequered where the box lies outside the image."""
     top, left, bottom, right = panel.box
     picture = as_colour((255 * contrasted(panel.pixels)).round().astype(np.uint8))
     canvas = np.zeros((bottom - top, right - left, 3), np.uint8)

@@ -1,16 +1,18 @@
-"""What the networks are shown."""
+"""Samples of the prepared images."""
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from receptive.figures.style import figure, show
+from receptive.figures.style import figure, plain, show
 
 
 def samples(images: np.ndarray, names: list[str], masks: np.ndarray | None) -> Figure:
-    """Some images with their class names; the subject, where it is known, is outlined.
+    """Images with the names of their classes; the subject is outlined where it is known.
 
     Args:
-        images: uint8, image x y x x x channel; masks: bool, image x y x x.
+        images: uint8, image x y x x x channel.
+        names: the class of each image.
+        masks: bool, image x y x x, the subjects; None where they are not known.
     """
     columns = 10
     rows = -(-len(images) // columns)
@@ -21,7 +23,7 @@ def samples(images: np.ndarray, names: list[str], masks: np.ndarray | None) -> F
             axes.axis("off")
             continue
         show(axes, images[i])
-        axes.set_title(names[i], fontsize=8, pad=2)
+        axes.set_title(plain(names[i]), fontsize=8, pad=2)
         if masks is not None:
             axes.contour(masks[i], levels=[0.5], colors="white", linewidths=1.6)
             axes.contour(masks[i], levels=[0.5], colors="black", linewidths=0.6)

@@ -1,5 +1,6 @@
-"""What units are tuned to: selectivity by layer beside two controls, preferred orientations, and single units."""
+"""Selectivity of units: by depth beside two controls, preferred orientations, and the tuning of single units."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +12,6 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from receptive.figures.stimuli import enlarged, mark_outside, mosaic
 from receptive.figures.style import as_colour, colour, figure, say, show
-from receptive.methods.inference import share
 
 CONTROLS = {"untrained": ("#444444", "--"), "shuffled": ("#9a9a9a", "-")}
 """Ink and line of each control; the trained network has its own colour."""
@@ -24,23 +24,23 @@ VERDICTS = {
 _AXES = {"luminance": "#333333", "L-M": "#c2387a", "S": "#6a4fb3"}
 
 
-def osi_by_layer(units: pd.DataFrame, threshold: float, columns: int = 2) -> Figure:
-    """Median OSI of each layer's units by depth, with the middle half of the trained as a band, a panel a network.
+def osi_by_depth(table: pd.DataFrame, threshold: float, columns: int = 2) -> Figure:
+    """Median OSI of every layer's units by depth, one panel per network; the band is the middle half of the trained.
 
     Args:
-        units: units.parquet of one or more networks, one after the other; threshold: where selectivity begins.
+        table: ``network, state, depth, lower, median, upper``, one row per network, state and depth, in the order of
+            depth.
+        threshold: from this OSI on a unit counts as selective; a dotted line.
     """
-    networks = list(units["network"].unique())
+    networks = list(table["network"].unique())
     fig, grid = _panels(len(networks), columns, 5.4, 2.7)
     for axes, network in zip(grid, networks, strict=False):
-        its = units[units["network"] == network]
         for state in ("shuffled", "untrained", "trained"):
-            by_layer = its[its["state"] == state].groupby("depth")["osi"]
-            low, middle, high = (by_layer.quantile(q) for q in (0.25, 0.5, 0.75))
+            rows = table[(table["network"] == network) & (table["state"] == state)]
             ink, line = _ink(network, state)
             if state == "trained":
-                axes.fill_between(middle.index, low, high, color=ink, alpha=0.28, lw=0)
-            axes.plot(middle.index, middle, line, color=ink, marker="o", markersize=3.5, linewidth=1.6)
+                axes.fill_between(rows["depth"], rows["lower"], rows["upper"], color=ink, alpha=0.28, lw=0)
+            axes.plot(rows["depth"], rows["median"], line, color=ink, marker="o", markersize=3.5, linewidth=1.6)
         axes.axhline(threshold, color="#a03030", linewidth=0.8, linestyle=":")
         _by_depth(axes, network, "OSI")
         axes.set_ylim(0, 1)
@@ -48,89 +48,93 @@ def osi_by_layer(units: pd.DataFrame, threshold: float, columns: int = 2) -> Fig
     return fig
 
 
-def shares_by_layer(units: pd.DataFrame, verdicts: list[str], columns: int = 3) -> Figure:
-    """Share of each layer's units that are selective, or opponent, with Wilson's 95% interval, a row a network.
+def shares_by_depth(table: pd.DataFrame, networks: list[str], verdicts: list[str]) -> Figure:
+    """Share of each layer's units that are selective, or opponent, with its interval; one row of panels per network.
 
     Args:
-        units: units.parquet of one or more networks; verdicts: columns of it, keys of ``VERDICTS``. Silent units
-            are not among those that the share is of.
+        table: of ``draw_shares``, for any number of networks and verdicts.
+        networks: rows of panels; a network without rows in ``table`` has no colour in its images.
+        verdicts: columns of panels, keys of ``VERDICTS``.
     """
-    networks = list(units["network"].unique())
-    count = len(networks) * len(verdicts) if len(verdicts) > 1 else len(networks)
-    fig, grid = _panels(count, len(verdicts) if len(verdicts) > 1 else columns, 4.4, 2.4)
+    fig, grid = _panels(len(networks) * len(verdicts), len(verdicts), 4.4, 2.4)
     places = [(network, verdict) for network in networks for verdict in verdicts]
-    for axes, (network, verdict) in zip(grid, places, strict=False):
-        draw_shares(axes, units[units["network"] == network], network, verdict)
+    for axes, (network, verdict) in zip(grid, places, strict=True):
+        draw_shares(axes, table, network, verdict)
     _legend(fig)
     return fig
 
 
-def draw_shares(axes: Axes, units: pd.DataFrame, network: str, verdict: str) -> None:
-    """One panel of ``shares_by_layer``."""
-    if not units[verdict].notna().any():
+def draw_shares(axes: Axes, table: pd.DataFrame, network: str, verdict: str) -> None:
+    """One network's share of units by depth, trained and both controls, with bands from ``low`` to ``high``.
+
+    Args:
+        table: ``network, state, verdict, depth, value, low, high``, in the order of depth. Silent units are not among
+            those that the share is of.
+        verdict: a key of ``VERDICTS``.
+    """
+    drawn = table[(table["network"] == network) & (table["verdict"] == verdict)]
+    if drawn.empty:
         say(axes, f"{network}: its images have no colour")
         return
     for state in ("shuffled", "untrained", "trained"):
-        its = units[units["state"] == state].dropna(subset=[verdict]).groupby("depth")[verdict]
-        found = [share(int(known.sum()), len(known)) for _, known in its]
-        depth = [depth for depth, _ in its]
+        rows = drawn[drawn["state"] == state]
         ink, line = _ink(network, state)
-        lows, highs = [one.low for one in found], [one.high for one in found]
-        axes.fill_between(depth, lows, highs, color=ink, alpha=0.25 if state == "trained" else 0.1, lw=0)
-        values = [one.value for one in found]
-        axes.plot(depth, values, line, color=ink, marker="o", markersize=3.5, linewidth=1.6)
+        alpha = 0.25 if state == "trained" else 0.1
+        axes.fill_between(rows["depth"], rows["low"], rows["high"], color=ink, alpha=alpha, lw=0)
+        axes.plot(rows["depth"], rows["value"], line, color=ink, marker="o", markersize=3.5, linewidth=1.6)
     _by_depth(axes, f"{network}: {VERDICTS[verdict]}", "share of units")
     axes.set_ylim(0, None)
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
 
 
-def preferred_orientations(units: pd.DataFrame, shown: int) -> Figure:
-    """Orientations that selective units prefer, as roses: 0 degrees is horizontal bars, a column a network.
+def preferred_orientations(table: pd.DataFrame) -> Figure:
+    """Orientations that selective units prefer, as roses, one column per network; 0 degrees is horizontal bars.
 
-    Above the trained units, below those before training. A bar's area is its share of the selective units; both
-    halves of a rose show the same, since an orientation has no direction.
+    Above are the trained units, below those before training. The area of a bar is its share of the selective units.
+    Both halves of a rose show the same, since an orientation has no direction.
 
     Args:
-        units: rows of units.parquet, of the layers to show; shown: orientations of the gratings, the number of bars.
+        table: ``network, state, orientation, share, selective, units``: one row per network, state and orientation,
+            evenly spaced from 0 degrees on; ``selective`` and ``units`` are counts of the whole rose.
     """
-    networks = list(units["network"].unique())
+    networks = list(table["network"].unique())
     states = ("trained", "untrained")
     fig = figure(2.2 * len(networks), 5.2)
     grid = fig.subplots(len(states), len(networks), squeeze=False, subplot_kw={"projection": "polar"})
-    width = np.pi / shown
-    centres = np.arange(2 * shown) * width
-    for row, state in enumerate(states):
-        for axes, network in zip(grid[row], networks, strict=True):
-            its = units[(units["network"] == network) & (units["state"] == state)]
-            chosen = its[its["selective"].fillna(False).astype(bool)]
-            title = f"{network if state == 'trained' else NAMES[state]}\n{len(chosen)} of {len(its)} units"
+    for line, state in zip(grid, states, strict=True):
+        for axes, network in zip(line, networks, strict=True):
+            rows = table[(table["network"] == network) & (table["state"] == state)]
+            selective, units = rows["selective"].iloc[0], rows["units"].iloc[0]
+            title = f"{network if state == 'trained' else NAMES[state]}\n{selective} of {units} units"
             axes.set_title(title, fontsize=8.5, pad=10)
             axes.set_yticks([])
             axes.set_xticks(np.deg2rad([0, 45, 90, 135]), ["0°", "45°", "90°", "135°"], fontsize=7)
             axes.tick_params(pad=-2)
             axes.grid(alpha=0.4)
-            if chosen.empty:
+            if not selective:
                 axes.text(0.5, 0.5, "none", transform=axes.transAxes, ha="center", color="#a03030", fontsize=9)
                 continue
-            bins = np.round(chosen["orientation"] / (180 / shown)).astype(int) % shown
-            shares = np.bincount(bins, minlength=shown) / len(bins)
             ink = colour(network) if state == "trained" else CONTROLS[state][0]
-            # the root, so that areas and not radii are shares
-            axes.bar(centres, np.sqrt(np.tile(shares, 2)), width=width, color=ink, alpha=0.75, edgecolor="white")
-            axes.set_ylim(0, max(0.7, np.sqrt(shares.max())))
+            centres = np.deg2rad([*rows["orientation"], *(rows["orientation"] + 180)])
+            radii = np.sqrt(np.tile(rows["share"], 2))  # the root, so that areas and not radii are shares
+            axes.bar(centres, radii, width=np.pi / len(rows), color=ink, alpha=0.75, edgecolor="white")
+            axes.set_ylim(0, max(0.7, radii.max()))
     return fig
 
 
 @dataclass(frozen=True)
 class TunedUnit:
-    """One unit with what it answers best and how it is tuned.
+    """One unit: the patches that it answers best, and its tuning.
 
     Attributes:
-        name: "layer 3, unit 7"; note: a few words below it.
-        patches: its best natural patches, uint8, rank x y x x x channel; none if it never answers images; boxes:
-            rank x (top, left, bottom, right), px.
-        orientations, tuning: degrees, and the rate for luminance gratings of its frequency; empty where it has none.
-        frequencies: cycles a px, 0 first (uniform); by_axis: axis to the greatest strength at each.
+        name: "layer 3, unit 7".
+        note: a few words below the name.
+        patches: its best natural patches, uint8, rank x y x x x channel; no rank if it never answers an image.
+        boxes: rank x (top, left, bottom, right), px.
+        orientations: of the luminance gratings of its preferred frequency, degrees; empty where it has none.
+        tuning: its rate for each of them.
+        frequencies: cycles per px, 0 (uniform) first.
+        by_axis: colour axis to the greatest strength at each frequency.
     """
 
     name: str
@@ -144,12 +148,14 @@ class TunedUnit:
 
 
 def tuned_units(title: str, groups: dict[str, list[TunedUnit]], image_size: int, columns: int = 6) -> Figure:
-    """Units one beside the other: best patches, orientation tuning, and tuning for frequency along each colour axis.
+    """Units side by side: best patches, orientation tuning, and tuning for frequency along each colour axis.
 
     What lies outside the image is chequered.
 
     Args:
-        groups: words for a kind of unit to such units; a kind without units is named.
+        groups: heading to the units below it; a heading without units says that there is none.
+        image_size: side of the images, px.
+        columns: most units per heading.
     """
     columns = max(3, min(columns, max(len(units) for units in groups.values())))
     fig = figure(1.95 * columns, 4.9 * len(groups) + 0.4)
@@ -170,7 +176,7 @@ def tuned_units(title: str, groups: dict[str, list[TunedUnit]], image_size: int,
     return fig
 
 
-def _unit(column, unit: TunedUnit, image_size: int, first: bool) -> None:
+def _unit(column: Sequence[Axes], unit: TunedUnit, image_size: int, first: bool) -> None:
     picture, turned, banded = column
     if len(unit.patches):
         side = int(np.sqrt(len(unit.patches)))
@@ -207,7 +213,7 @@ def _unit(column, unit: TunedUnit, image_size: int, first: bool) -> None:
         banded.set_ylabel("response", fontsize=7)
 
 
-def _panels(count: int, columns: int, width: float, height: float):
+def _panels(count: int, columns: int, width: float, height: float) -> tuple[Figure, np.ndarray]:
     rows = -(-count // columns)
     fig = figure(width * min(columns, count), height * rows + 0.4)
     grid = fig.subplots(rows, min(columns, count), squeeze=False).ravel()
@@ -230,7 +236,7 @@ def _by_depth(axes: Axes, title: str, quantity: str) -> None:
 
 
 def state_handles() -> list[Line2D]:
-    """What the lines of ``draw_shares`` mean, for a legend."""
+    """Entries of a legend for the lines of ``draw_shares``."""
     trained = Line2D([], [], color=colour("resnet34"), marker="o", markersize=4, label="trained (its network's colour)")
     controls = [Line2D([], [], color=ink, linestyle=line, label=NAMES[name]) for name, (ink, line) in CONTROLS.items()]
     return [trained, *controls]

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
@@ -11,12 +12,14 @@ from matplotlib.ticker import MaxNLocator
 from receptive.figures.claims import draw_estimates
 from receptive.figures.style import colour, figure
 
+_COMPARED = (("vggcnn", "alexcnn"), ("resnet34", "plainnet34"))  # by YU, by KS
+
 
 def sparsity_by_depth(table: pd.DataFrame) -> Figure:
     """The share of zero responses of every convolution (filled) and pooling layer (open), network by network.
 
     Args:
-        table: one row a layer, in the layers' order: ``network, alias, depth, kind, zero_fraction``; only
+        table: one row per layer, in the layers' order: ``network, alias, depth, kind, zero_fraction``. Only
             convolutions and pooling layers are drawn.
     """
     panels = paired(list(table["network"].unique()))
@@ -32,7 +35,7 @@ def sparsity_by_depth(table: pd.DataFrame) -> Figure:
                     place[at], rows["zero_fraction"][at], s=30, zorder=3, facecolor=face, edgecolor=colour(network)
                 )
             if len(rows) <= 20:
-                others = [its for name, its in drawn.items() if name != network]
+                others = [layers for name, layers in drawn.items() if name != network]
                 sides = labels_above(rows, others)
                 for x, y, alias, above in zip(place, rows["zero_fraction"], rows["alias"], sides, strict=True):
                     axes.annotate(
@@ -59,18 +62,22 @@ def _places(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def labels_above(rows: pd.DataFrame, others: list[pd.DataFrame]) -> list[bool]:
-    """Whether each mark's label stands above it, where nothing else is drawn; else it stands below.
+    """Whether the label of each mark stands above it, else below: on the side where nothing else is drawn.
 
-    Above where the network is the highest; where it is alone, above unless its line comes down to the mark.
+    A label stands above where its network is the highest of the panel. Where the network is alone, it stands above
+    unless its line comes down to the mark.
 
     Args:
-        rows: of one network, ``place, zero_fraction`` in the order of ``place``; others: the same of the others that
-            share the panel.
+        rows: of one network, ``place, zero_fraction`` in the order of ``place``.
+        others: the same, of the other networks of the panel.
+
+    Returns:
+        One truth value per row.
     """
     place, value = rows["place"].to_numpy(), rows["zero_fraction"].to_numpy()
     # a line's end has one neighbour, which counts twice
     before, after = np.append(value[1:2], value[:-1]), np.append(value[1:], value[-2:-1])
-    lines = [np.interp(place, its["place"], its["zero_fraction"], left=np.nan, right=np.nan) for its in others]
+    lines = [np.interp(place, other["place"], other["zero_fraction"], left=np.nan, right=np.nan) for other in others]
     sides = []
     for at in range(len(rows)):
         beside = [line[at] for line in lines if np.isfinite(line[at])]
@@ -78,25 +85,23 @@ def labels_above(rows: pd.DataFrame, others: list[pd.DataFrame]) -> list[bool]:
     return sides
 
 
-def claim(zeros: pd.DataFrame, rows: Sequence) -> Figure:
+def claim(table: pd.DataFrame, rows: Sequence) -> Figure:
     """Share of zeros of convolutions and pools by depth, before (dashed) and after training, and the claim's rows.
 
     Args:
-        zeros: zeros.parquet of one or more networks, one after the other.
+        table: ``network, state, depth, kind, zero_fraction``, one row per network, state and layer, in the layers'
+            order; convolutions and pools only.
         rows: of the claim.
     """
-    shown = zeros[zeros["kind"].isin(["conv", "pool"])]
-    keys = ["network", "state", "layer", "depth", "kind"]
-    table = shown.groupby(keys, sort=False)["zero_fraction"].mean().reset_index()
     panels = paired(list(table["network"].unique()))
     fig = figure(11, 4.6 + 0.36 * len(rows))
     upper, lower = fig.subfigures(2, 1, height_ratios=[3.4, 1.2 + 0.36 * len(rows)])
     grid = upper.subplots(1, len(panels), squeeze=False, sharey=True)[0]
     for axes, members in zip(grid, panels, strict=True):
         for network in members:
-            its = table[table["network"] == network]
             for state, line in (("untrained", "--"), ("trained", "-")):
-                _by_depth(axes, its[its["state"] == state], network, line)
+                layers = table[(table["network"] == network) & (table["state"] == state)]
+                _by_depth(axes, layers, network, line)
         axes.set_xlabel("depth (weight layers)", fontsize=9)
         axes.set_ylim(0, 1.02)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -110,14 +115,14 @@ def claim(zeros: pd.DataFrame, rows: Sequence) -> Figure:
 
 
 def paired(networks: list[str]) -> list[tuple[str, ...]]:
-    """The networks of each panel: with their counterparts of the papers, and the rest together."""
-    pairs = [p for p in (("vggcnn", "alexcnn"), ("resnet34", "plainnet34")) if any(n in networks for n in p)]
-    rest = tuple(n for n in networks if not any(n in p for p in pairs))
-    return [tuple(n for n in p if n in networks) for p in pairs] + ([rest] if rest else [])
+    """The networks of each panel: those that a paper compares share one, and all others share one."""
+    pairs = [tuple(name for name in pair if name in networks) for pair in _COMPARED]
+    rest = tuple(name for name in networks if not any(name in pair for pair in _COMPARED))
+    return [members for members in (*pairs, rest) if members]
 
 
-def _by_depth(axes, rows: pd.DataFrame, network: str, line: str) -> None:
-    """One network in one state; convolutions filled, pools open, half a step behind."""
+def _by_depth(axes: Axes, rows: pd.DataFrame, network: str, line: str) -> None:
+    """One network in one state: convolutions filled, pools open and half a step behind."""
     trained = line == "-"
     place = rows["depth"] + 0.5 * (rows["kind"] == "pool")
     axes.plot(

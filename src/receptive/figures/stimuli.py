@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from receptive.figures.style import OUTSIDE, as_colour, figure, say, show, signed, stretched
@@ -12,16 +13,18 @@ _TILE_PX = 72  # a patch is enlarged by a whole number to about this side
 
 @dataclass(frozen=True)
 class UnitStimuli:
-    """What is known of one unit's preferred stimuli.
+    """The preferred stimuli of one unit.
 
     Attributes:
         title: "max pool, 11 px".
-        patches: uint8, rank x y x x x channel, best first; boxes: rank x (top, left, bottom, right), px.
-        image_size: side of the images in px.
-        mean: y x x x channel in [0, 1], NaN where no patch covers; None where the unit was never positive.
-        baseline: y x x x channel, the mean of all patches.
-        mean_of: what the mean is of: "interior positions, N = 1234".
-        dead: never active on any validation image.
+        patches: uint8, rank x y x x x channel, best first.
+        boxes: rank x (top, left, bottom, right), px.
+        image_size: side of the images, px.
+        mean: the mean preferred stimulus, y x x x channel in [0, 1], NaN where no patch lies; None where the unit was
+            never positive.
+        baseline: the mean of all patches, y x x x channel.
+        mean_of: the positions of the mean: "interior positions, N = 1234".
+        dead: whether the unit is never active on a validation image.
     """
 
     title: str
@@ -35,7 +38,7 @@ class UnitStimuli:
 
 
 def top_patches(unit_title: str, layers: list[UnitStimuli]) -> Figure:
-    """The top 16 patches of one channel, a panel of 4 x 4 a layer (KS figures 4 and 6).
+    """The top 16 patches of one channel, one panel of 4 x 4 per layer (KS figures 4 and 6).
 
     What lies outside the image is chequered.
     """
@@ -73,7 +76,12 @@ def mean_stimuli(unit_title: str, first_filter: np.ndarray, layers: list[UnitSti
 
 
 def overview(title: str, units: list[tuple[str, UnitStimuli]], columns: int = 12) -> Figure:
-    """Mean stimulus, its difference from the mean of all patches, and top patches of several units, one row each."""
+    """Mean stimulus, its difference from the mean of all patches, and top patches: one row per unit.
+
+    Args:
+        units: the name of each unit and its stimuli.
+        columns: most patches per unit.
+    """
     fig = figure(0.9 * (columns + 3), 0.9 * len(units) + 0.8)
     grid = fig.subplots(len(units), 3, width_ratios=[1, 1, columns], squeeze=False)
     for (mean_axes, difference_axes, axes), (name, unit) in zip(grid, units, strict=True):
@@ -91,7 +99,7 @@ def overview(title: str, units: list[tuple[str, UnitStimuli]], columns: int = 12
     return fig
 
 
-def show_mean(axes, unit: UnitStimuli) -> None:
+def show_mean(axes: Axes, unit: UnitStimuli) -> None:
     """The mean preferred stimulus, stretched to full contrast."""
     if unit.mean is None:
         say(axes, "never\npositive")
@@ -99,7 +107,7 @@ def show_mean(axes, unit: UnitStimuli) -> None:
         show(axes, np.nan_to_num(stretched(unit.mean), nan=0.5))
 
 
-def show_difference(axes, unit: UnitStimuli) -> None:
+def show_difference(axes: Axes, unit: UnitStimuli) -> None:
     """The mean preferred stimulus minus the mean of all patches; grey: no difference."""
     if unit.mean is None:
         say(axes, "never\npositive")
@@ -126,12 +134,15 @@ def first_filters(filters: dict[str, np.ndarray], most: int = 32) -> Figure:
 
 
 def mosaic(tiles: np.ndarray, columns: int, gap: int = 4, rows: int | None = None) -> np.ndarray:
-    """Tiles in rows of ``columns`` with white gaps, each in a thin grey frame: some patches are white.
+    """Tiles in rows of ``columns`` on white. A thin grey frame around each keeps white patches visible.
 
     Args:
         tiles: uint8, tile x y x x x 3.
-        gap: px, at least 2, for the frames.
-        rows: how many rows there is room for; as many as are filled if None.
+        gap: between tiles, px; at least 2, for the frames.
+        rows: rows of the canvas, also where fewer are filled; None is as many as are filled.
+
+    Returns:
+        uint8, y x x x 3.
     """
     count, height, width, channels = tiles.shape
     rows = rows or -(-count // columns)
@@ -154,13 +165,20 @@ def tiles(unit: UnitStimuli, most: int) -> np.ndarray:
 
 
 def enlarged(picture: np.ndarray) -> np.ndarray:
-    """The picture repeated by the whole number that brings it nearest to a tile's side."""
+    """The picture, its pixels repeated by the whole number that brings its height nearest to 72 px."""
     factor = max(1, round(_TILE_PX / len(picture)))
     return picture.repeat(factor, 0).repeat(factor, 1)
 
 
 def mark_outside(tile: np.ndarray, box: np.ndarray, image_size: int, side: int) -> np.ndarray:
-    """The tile with everything outside the image chequered."""
+    """The tile, chequered where it lies outside the image.
+
+    Args:
+        tile: uint8, an enlarged patch, y x x x 3.
+        box: (top, left, bottom, right) of the patch, px.
+        image_size: side of the image, px.
+        side: height of the patch before it was enlarged, px.
+    """
     factor = len(tile) // side
     top, left = box[0], box[1]
     y, x = (np.arange(n) for n in tile.shape[:2])

@@ -1,4 +1,4 @@
-"""How the networks learned."""
+"""Learning curves."""
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -10,7 +10,7 @@ def curves(history: pd.DataFrame) -> Figure:
     """Loss and top-1 accuracy by epoch: solid on the validation images, dashed on the training images.
 
     Args:
-        history: one row a (network, epoch, split): ``network, epoch, split, loss, top1``.
+        history: one row per network, epoch and split: ``network, epoch, split, loss, top1``.
     """
     fig = figure(10, 3.6)
     for axes, (column, label) in zip(

@@ -107,7 +107,7 @@ from receptive.artifacts.prepared import (
     read_images as _read_images,
 )
 from receptive.artifacts.report import (
-    REPORTS,  # noqa: F401
+    FOLDER as REPORTS,  # noqa: F401
     move_report,  # noqa: F401
 )
 from receptive.artifacts.selectivity import FOLDER as PROBE  # noqa: F401

@@ -1,41 +1,66 @@
-"""The interactive map of a representation space: one page a network that needs nothing but a browser.
+"""The interactive map of a representation space: one page per network that needs nothing but a browser.
 
-The plot is Bokeh's (drawn by WebGL where a graphics card does it, else on a canvas); the pictures under the cursor are
-cut out of one sheet by style rules. A page holds no time and no path: the same points and images give the same bytes.
+Bokeh draws the plot, with WebGL where there is a graphics card and else on a canvas. Style rules cut the pictures under
+the cursor out of one sheet. A page holds no time and no path: the same points and images give the same bytes.
 """
 
 import base64
 import io
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.resources import files
+from html import escape
 
+import bokeh
 import numpy as np
 import pandas as pd
+from bokeh.embed import json_item
+from bokeh.layouts import column, row
+from bokeh.models import (
+    BooleanFilter,
+    CDSView,
+    Column,
+    ColumnDataSource,
+    CustomJS,
+    Div,
+    HoverTool,
+    Legend,
+    LegendItem,
+    MultiChoice,
+    TabPanel,
+    Tabs,
+)
+from bokeh.plotting import figure
+from bokeh.resources import Resources
+from bokeh.transform import factor_cmap, factor_mark
+from PIL import Image
 
 from receptive.figures.style import CLASS_COLOURS, OUTSIDE, as_colour
 from receptive.methods.preferred_stimuli import cut_patches
+from receptive.report.page import environment, template_text
 
-_SHEET_PX = 20_000_000  # beyond this many pixels of whole images a page holds shrunken patches instead
-_SHEET_WIDTH_PX = 4096  # widths up to this can be drawn by every browser
+SHEET_PX = 20_000_000
+"""With more pixels of whole images than this, a page holds shrunken patches instead."""
+_SHEET_WIDTH_PX = 4096  # every browser can draw this width
 _BLOCK_PX = 8  # of a JPEG with full colour resolution: pictures that begin on blocks do not bleed into each other
 _PATCH_PX = 32  # side of a shrunken patch
 _SHOWN_PX = 128  # side of a picture under the cursor
-_LEGEND_CLASSES = 24  # a legend of more is no help; colours and markers repeat from there on
-_MARKERS = ("circle", "triangle", "square")  # as colours come in eights, no class of 24 has the look of another
+_LEGEND_CLASSES = 24  # with more classes colours and markers repeat, and a legend is no help
+_MARKERS = ("circle", "triangle", "square")  # with eight colours: 24 classes look different
+_BOX = ["top_px", "left_px", "bottom_px", "right_px"]
 _COMPONENTS = ["bokeh", "bokeh-gl", "bokeh-widgets"]
 
 
 @dataclass(frozen=True)
 class LayerMap:
-    """One layer's map.
+    """The map of one layer.
 
     Attributes:
         title: of its tab: "c5_3, 196 px".
-        points: one row a position of an image: ``image, y, x, class_name``, its place in the plane ``e1, e2``, its
-            receptive field's box ``top_px, left_px, bottom_px, right_px`` (half-open, may leave the image), and
-            its strongest units ``unit_1 ... unit_n`` (-1: no more are active) with their responses ``activation_1 ...
-            activation_n``.
+        points: one row per position of an image: ``image, y, x, class_name``, its place in the plane ``e1, e2``, the
+            box of its receptive field ``top_px, left_px, bottom_px, right_px`` (half-open, may leave the image), and
+            its strongest units ``unit_1 ... unit_n`` (-1 where fewer are active) with their responses ``activation_1
+            ... activation_n``.
     """
 
     title: str
@@ -44,13 +69,15 @@ class LayerMap:
 
 @dataclass(frozen=True)
 class Sheet:
-    """Many equal pictures as one JPEG, row by row.
+    """Many pictures of one size as one JPEG, row by row.
 
     Attributes:
         jpeg: the file's bytes.
-        columns: pictures a row; pitch: px from one picture to the next; height, width: of a picture, px.
-        size: height and width of the whole, px.
-        whole: the pictures are whole images, not patches.
+        columns: pictures per row.
+        pitch: px from one picture to the next, down and across.
+        height, width: of a picture, px.
+        size: height and width of the whole sheet, px.
+        whole: whether the pictures are whole images; else they are patches.
     """
 
     jpeg: bytes
@@ -62,27 +89,22 @@ class Sheet:
     whole: bool
 
 
-def map_page(title: str, layers: list[LayerMap], images: np.ndarray) -> str:
-    """The page: a tab a layer, filtered by class, with every point's patch, image and strongest units on hover.
+def map_page(title: str, layers: Sequence[LayerMap], images: np.ndarray, sheet_px: int = SHEET_PX) -> str:
+    """The page: one tab per layer, filtered by class; a point under the cursor shows its patch, image and units.
 
     Args:
-        images: uint8, image x height x width x 1 or 3 channels; ``image`` of the points counts in them.
+        images: uint8, image x y x x x 1 or 3 channels; ``image`` of the points counts in them.
+        sheet_px: of ``pictures``.
     """
-    from bokeh import __version__
-    from bokeh.embed import json_item
-    from bokeh.resources import Resources
-    from jinja2 import Environment, StrictUndefined
-
     library = Resources("inline", components=_COMPONENTS)
-    sheet, tiles = pictures([layer.points for layer in layers], images)
+    sheet, tiles = pictures([layer.points for layer in layers], images, sheet_px)
     item = json.dumps(_renumbered(json_item(_widgets(layers, sheet, tiles), "map")), separators=(",", ":"))
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    template = environment.from_string((files("receptive.report") / "templates" / "map.html").read_text())
+    template = environment().from_string(template_text("map.html"))
     return template.render(
         title=title,
-        version=__version__,
+        version=bokeh.__version__,
         scripts=[script.replace("</script", "<\\/script") for script in library.js_raw],
-        item=item.replace("</", "<\\/"),
+        item=item.replace("<", "\\u003c"),  # JSON's other spelling of it: no name in it can end or open a tag
         sheet=base64.b64encode(sheet.jpeg).decode(),
         whole=sheet.whole,
     )
@@ -91,22 +113,29 @@ def map_page(title: str, layers: list[LayerMap], images: np.ndarray) -> str:
 # ---------------------------------------------------------------- pictures
 
 
-def pictures(tables: list[pd.DataFrame], images: np.ndarray) -> tuple[Sheet, list[pd.DataFrame]]:
-    """The sheet of what the points show, and where on it each point finds its picture.
+def pictures(
+    tables: Sequence[pd.DataFrame], images: np.ndarray, sheet_px: int = SHEET_PX
+) -> tuple[Sheet, list[pd.DataFrame]]:
+    """The sheet with the pictures of all points, and the place of each point's picture on it.
 
-    All images that occur, whole and once, when they are few or small enough; then a patch is cut from its
-    image in full resolution and the image itself can be shown around it. Otherwise the points' patches, shrunk.
+    Where the images of the points have together at most ``sheet_px`` pixels, the sheet holds each of them once and
+    whole: a patch then has full resolution, and its image can be shown around it. Else it holds the points' patches,
+    shrunken.
+
+    Args:
+        tables: the points of each layer (``LayerMap``).
+        images: uint8, image x y x x x 1 or 3 channels.
 
     Returns:
-        The sheet, and for each table the columns ``tile_y, tile_x`` (where the picture begins on the sheet, px) and
-        ``top, left, side`` (the patch in px of that picture; ``side`` is the longer one).
+        The sheet, and per table the columns ``tile_y, tile_x`` (where the picture begins on the sheet, px) and ``top,
+        left, side`` (the patch in px of that picture; ``side`` is its longer side).
     """
     occurring = np.unique(np.concatenate([table["image"].to_numpy() for table in tables]))
-    whole = len(occurring) * images.shape[1] * images.shape[2] <= _SHEET_PX
+    whole = len(occurring) * images.shape[1] * images.shape[2] <= sheet_px
     if whole:
         sheet = _sheet(images[occurring], whole=True)
         numbers = [np.searchsorted(occurring, table["image"].to_numpy()) for table in tables]
-        boxes = [table[["top_px", "left_px", "bottom_px", "right_px"]].to_numpy() for table in tables]
+        boxes = [table[_BOX].to_numpy() for table in tables]
     else:
         sheet = _sheet(np.concatenate([_shrunken_patches(table, images) for table in tables]), whole=False)
         ends = np.cumsum([len(table) for table in tables])
@@ -117,10 +146,10 @@ def pictures(tables: list[pd.DataFrame], images: np.ndarray) -> tuple[Sheet, lis
 
 def _places(sheet: Sheet, number: np.ndarray, box: np.ndarray) -> pd.DataFrame:
     top, left, bottom, right = box.T
-    row, column = np.divmod(number, sheet.columns)
+    y, x = np.divmod(number, sheet.columns)
     places = {
-        "tile_y": row * sheet.pitch[0],
-        "tile_x": column * sheet.pitch[1],
+        "tile_y": y * sheet.pitch[0],
+        "tile_x": x * sheet.pitch[1],
         "top": top,
         "left": left,
         "side": np.maximum(bottom - top, right - left),
@@ -129,11 +158,13 @@ def _places(sheet: Sheet, number: np.ndarray, box: np.ndarray) -> pd.DataFrame:
 
 
 def _shrunken_patches(points: pd.DataFrame, images: np.ndarray) -> np.ndarray:
-    """Every point's patch, shrunk or enlarged to one size, what lies outside its image in one colour."""
-    from PIL import Image
+    """Every point's patch, scaled to one size; the part outside its image has one colour.
 
+    Returns:
+        uint8, point x y x x x 3.
+    """
     shrunken = np.empty((len(points), _PATCH_PX, _PATCH_PX, 3), np.uint8)
-    boxes = points[["top_px", "left_px", "bottom_px", "right_px"]].to_numpy()
+    boxes = points[_BOX].to_numpy()
     for i, (number, box) in enumerate(zip(points["image"], boxes, strict=True)):
         side = max(box[2] - box[0], box[3] - box[1])
         image = as_colour(images[number])[None]
@@ -146,21 +177,19 @@ def _shrunken_patches(points: pd.DataFrame, images: np.ndarray) -> np.ndarray:
 
 
 def _sheet(tiles: np.ndarray, whole: bool) -> Sheet:
-    """Pictures side by side as a JPEG; each begins on a block of its own, its last row and column go on to the next.
+    """Pictures side by side as a JPEG. Each begins on a block; its last row and column are repeated up to the next.
 
     Args:
-        tiles: uint8, picture x height x width x 1 or 3 channels.
+        tiles: uint8, picture x y x x x 1 or 3 channels.
     """
-    from PIL import Image
-
     count, height, width, channels = tiles.shape
     pitch = tuple(-(-side // _BLOCK_PX) * _BLOCK_PX for side in (height, width))
     columns = max(1, min(count, _SHEET_WIDTH_PX // pitch[1]))
     rows = -(-count // columns)
     canvas = np.zeros((rows, pitch[0], columns, pitch[1], channels), np.uint8)
-    row, column = np.divmod(np.arange(count), columns)
+    y, x = np.divmod(np.arange(count), columns)
     padding = ((0, 0), (0, pitch[0] - height), (0, pitch[1] - width), (0, 0))
-    canvas[row, :, column] = np.pad(tiles, padding, mode="edge")
+    canvas[y, :, x] = np.pad(tiles, padding, mode="edge")
     canvas = canvas.reshape(rows * pitch[0], columns * pitch[1], channels)
     file = io.BytesIO()
     Image.fromarray(canvas.squeeze(-1) if channels == 1 else canvas).save(file, "JPEG", quality=80, subsampling="4:4:4")
@@ -170,11 +199,8 @@ def _sheet(tiles: np.ndarray, whole: bool) -> Sheet:
 # ---------------------------------------------------------------- the plot
 
 
-def _widgets(layers: list[LayerMap], sheet: Sheet, tiles: list[pd.DataFrame]):
-    """A tab a layer and, above all, the choice of classes."""
-    from bokeh.layouts import column, row
-    from bokeh.models import CustomJS, Div, MultiChoice, TabPanel, Tabs
-
+def _widgets(layers: Sequence[LayerMap], sheet: Sheet, tiles: list[pd.DataFrame]) -> Column:
+    """The choice of classes and, below it, one tab per layer."""
     classes = sorted({name for layer in layers for name in layer.points["class_name"].unique()})
     plots = [_plot(layer, sheet, places, classes) for layer, places in zip(layers, tiles, strict=True)]
     for number, plot in enumerate(plots):
@@ -186,7 +212,8 @@ def _widgets(layers: list[LayerMap], sheet: Sheet, tiles: list[pd.DataFrame]):
     renderers = [plot.renderers[0] for plot in plots]
     counts = [f"{len(layer.points):,} of {len(layer.points):,} points shown" for layer in layers]
     count = Div(text=counts[0], name="count")
-    choice = MultiChoice(options=classes, placeholder="show only the classes ... (all)", name="classes", width=560)
+    options = [(name, escape(name)) for name in classes]  # value and label; the widget takes the label for HTML
+    choice = MultiChoice(options=options, placeholder="show only the classes ... (all)", name="classes", width=560)
     filtered = CustomJS(
         args={"renderers": renderers, "tabs": tabs, "choice": choice, "count": count},
         code="""
@@ -203,12 +230,8 @@ def _widgets(layers: list[LayerMap], sheet: Sheet, tiles: list[pd.DataFrame]):
     return column(row(choice, count), tabs, sizing_mode="stretch_width")
 
 
-def _plot(layer: LayerMap, sheet: Sheet, places: pd.DataFrame, classes: list[str]):
-    """The plane of one layer: pan, zoom, hover."""
-    from bokeh.models import BooleanFilter, CDSView, ColumnDataSource, Legend, LegendItem
-    from bokeh.plotting import figure
-    from bokeh.transform import factor_cmap, factor_mark
-
+def _plot(layer: LayerMap, sheet: Sheet, places: pd.DataFrame, classes: list[str]) -> figure:
+    """The plane of one layer, to pan, to zoom and to point at."""
     source = ColumnDataSource(_columns(layer, places))
     looks = [(CLASS_COLOURS[i % len(CLASS_COLOURS)], _MARKERS[i % len(_MARKERS)]) for i in range(len(classes))]
     plot = figure(
@@ -244,7 +267,7 @@ def _plot(layer: LayerMap, sheet: Sheet, places: pd.DataFrame, classes: list[str
 
 
 def _columns(layer: LayerMap, places: pd.DataFrame) -> dict[str, np.ndarray]:
-    """What the browser needs of every point, in types as small as they can be."""
+    """The columns of points that the browser needs, in the smallest types."""
     points = layer.points
     columns = {name: points[name].to_numpy().astype(np.int32) for name in ("image", "y", "x")}
     columns |= {name: points[name].to_numpy().astype(np.float32) for name in ("e1", "e2")}
@@ -254,23 +277,22 @@ def _columns(layer: LayerMap, places: pd.DataFrame) -> dict[str, np.ndarray]:
 
 
 def _strongest(points: pd.DataFrame) -> list[str]:
-    """Each point's strongest units and their responses in words: "12 (3.41), 7 (0.882)"."""
-    ranks = range(1, 1 + sum(column.startswith("unit_") for column in points))
+    """Each point's strongest units with their responses, as text: "12 (3.41), 7 (0.882)"."""
+    ranks = range(1, 1 + sum(name.startswith("unit_") for name in points))
     units = points[[f"unit_{rank}" for rank in ranks]].to_numpy()
     responses = points[[f"activation_{rank}" for rank in ranks]].to_numpy()
     return [
-        ", ".join(f"{unit} ({value:.3g})" for unit, value in zip(*row, strict=True) if unit >= 0) or "none is active"
-        for row in zip(units, responses, strict=True)
+        ", ".join(f"{unit} ({value:.3g})" for unit, value in zip(*point, strict=True) if unit >= 0) or "none is active"
+        for point in zip(units, responses, strict=True)
     ]
 
 
-def _hover(sheet: Sheet):
-    """The patch and, where it is known, the image around it; class, image, position and strongest units.
+def _hover(sheet: Sheet) -> HoverTool:
+    """What a point under the cursor shows: patch, image (where the sheet has it), class, position, strongest units.
 
-    A picture is a window on the whole sheet, enlarged ``--k`` times and moved so that the wanted part lies under it.
+    A picture is a window on the whole sheet, which is enlarged ``--k`` times and moved until the part to be shown lies
+    below the window.
     """
-    from bokeh.models import HoverTool
-
     light, dark = ("#{:02x}{:02x}{:02x}".format(*colour) for colour in OUTSIDE)
     window = (
         f"position:relative;overflow:hidden;width:{_SHOWN_PX}px;height:{_SHOWN_PX}px;flex:none;"
@@ -297,16 +319,16 @@ def _hover(sheet: Sheet):
         '<div class="words"><b>@class_name</b><br>image @image{0}, position (@y{0}, @x{0})<br>'
         "strongest units<br>@units</div>"
     )
-    solid = "<style>:host{opacity:1!important}</style>"  # else the points behind shine through the pictures
+    solid = "<style>:host{opacity:1!important}</style>"  # else the points below shine through the pictures
     return HoverTool(
         tooltips=f'<div style="display:flex;gap:8px">{solid}{patch}{image if sheet.whole else ""}{words}</div>',
-        limit=1,  # where points lie on each other, one is enough to look at
+        limit=1,  # of points that lie on each other, one
         point_policy="snap_to_data",
     )
 
 
 def _renumbered(item: dict) -> dict:
-    """The same plot with its objects numbered from 1: Bokeh counts all that were ever made in this process."""
+    """The same plot with its objects numbered from 1: Bokeh goes on counting through all plots of a process."""
     numbers: dict[str, str] = {}
 
     def renumber(value, key: str = ""):

@@ -1,25 +1,32 @@
-"""The report's tables, as pandas frames."""
+"""The report's tables, and what its figures draw, as pandas frames.
 
+Intervals are columns ``low, high``, computed by ``receptive.methods.inference``.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
 import pandas as pd
 
-from receptive.networks import base_name
+from receptive.methods.inference import mean_interval, wilson
 from receptive.published import ACCURACY, FIELDS
 
 
-def accuracy(metrics: dict[str, dict], images: dict[str, str]) -> pd.DataFrame:
-    """One row a training: what it is, how well it does, and what the network's paper reports on other data.
+def accuracy(metrics: Mapping[str, dict], networks: Mapping[str, str], images: Mapping[str, str]) -> pd.DataFrame:
+    """One row per training: how well it does, and what the paper of its network reports on other data.
 
     Args:
-        metrics: network (``resnet34-2`` for its second training) to the content of metrics.json.
-        images: network to a description of its images.
+        metrics: training (``resnet34-2`` is the second of ``resnet34``) to the content of metrics.json.
+        networks: training to the network that it trains.
+        images: training to a description of its images.
     """
     rows = []
-    for network, measured in metrics.items():
-        paper = ACCURACY.get(base_name(network), {})
+    for training, measured in metrics.items():
+        paper = ACCURACY.get(networks[training], {})
         rows.append(
             {
-                "network": network,
-                "images": images[network],
+                "network": training,
+                "images": images[training],
                 "parameters": measured["parameters"],
                 "top-1, training": measured["train"]["top1"],
                 "top-1, validation": measured["validation"]["top1"],
@@ -33,11 +40,11 @@ def accuracy(metrics: dict[str, dict], images: dict[str, str]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def receptive_fields(network: str, rows: list[dict]) -> pd.DataFrame:
-    """The receptive-field table of one network with the published numbers and whether they agree.
+def receptive_fields(network: str, rows: Sequence[dict]) -> pd.DataFrame:
+    """The receptive fields of one network beside the published ones, and whether these agree.
 
     Args:
-        rows: of ``networks.sites.field_rows``.
+        rows: one per layer (``networks.layers.field_rows``).
     """
     published = FIELDS.get(network, {})
     table = pd.DataFrame(rows)
@@ -45,23 +52,21 @@ def receptive_fields(network: str, rows: list[dict]) -> pd.DataFrame:
         table[f"published {number}"] = pd.array(
             [published.get(alias, (None, None))[i] for alias in table["alias"]], dtype="Int64"
         )
-    known = table["published size"].notna()
-    strides = table["published stride"].isna() | (table["published stride"] == table["stride"])
-    table["agrees"] = [
-        ("yes" if same else "no") if there else ""
-        for there, same in zip(known, (table["published size"] == table["size"]) & strides, strict=True)
-    ]
+    in_paper = table["published size"].notna()
+    strides_agree = table["published stride"].isna() | (table["published stride"] == table["stride"])
+    agree = (table["published size"] == table["size"]) & strides_agree
+    table["agrees"] = np.where(in_paper, np.where(agree.fillna(False).astype(bool), "yes", "no"), "")
     return table
 
 
 def sparsity(layers: pd.DataFrame) -> pd.DataFrame:
-    """Share of zero responses by layer (convolutions and pools), one column of numbers for all networks."""
+    """Share of zero responses of every convolution and pool, one row per layer."""
     table = layers[layers["kind"].isin(["conv", "pool"])]
     return table[["network", "layer", "alias", "depth", "kind", "zero_fraction"]].reset_index(drop=True)
 
 
 def activity(units: pd.DataFrame) -> pd.DataFrame:
-    """One row a layer: how many of its units never answer a validation image, and how many answer nearly all.
+    """Counts of units that never answer a validation image, and of those that answer nearly all; one row per layer.
 
     Args:
         units: units.parquet of any number of networks.
@@ -77,17 +82,116 @@ def activity(units: pd.DataFrame) -> pd.DataFrame:
     return counts.reset_index()
 
 
-def headline(metrics: dict[str, dict], layers: pd.DataFrame, units: pd.DataFrame) -> dict[str, dict]:
-    """reports/metrics.json: a few numbers a network, for ``dvc metrics`` and ``dvc exp show``."""
+def headline(metrics: Mapping[str, dict], layers: pd.DataFrame, units: pd.DataFrame) -> dict[str, dict]:
+    """reports/metrics.json: a few numbers per training, for ``dvc metrics`` and ``dvc exp show``."""
     lines = {}
-    for network, measured in metrics.items():
-        mine = layers[(layers["network"] == network) & layers["kind"].isin(["conv", "pool"])]
-        its = units[(units["network"] == network) & units["kind"].isin(["conv", "pool"])]
-        lines[network] = {
+    for training, measured in metrics.items():
+        zeros = sparsity(layers[layers["network"] == training])["zero_fraction"]
+        responding = units[(units["network"] == training) & units["kind"].isin(["conv", "pool"])]
+        lines[training] = {
             "top1": round(measured["validation"]["top1"], 4),
             "loss": round(measured["validation"]["loss"], 4),
-            "sparsity_first": round(float(mine["zero_fraction"].iloc[0]), 4),
-            "sparsity_last": round(float(mine["zero_fraction"].iloc[-1]), 4),
-            "dead_units": int((its["max"] <= 0).sum()),
+            "sparsity_first": round(float(zeros.iloc[0]), 4),
+            "sparsity_last": round(float(zeros.iloc[-1]), 4),
+            "dead_units": int((responding["max"] <= 0).sum()),
         }
     return lines
+
+
+def zeros_by_layer(zeros: pd.DataFrame) -> pd.DataFrame:
+    """Share of zero responses of every convolution and pool, mean over images: one row per network, state and layer.
+
+    Args:
+        zeros: zeros.parquet of any number of networks.
+
+    Returns:
+        ``network, state, layer, depth, kind, zero_fraction``, in the order of ``zeros``.
+    """
+    table = zeros[zeros["kind"].isin(["conv", "pool"])]
+    keys = ["network", "state", "layer", "depth", "kind"]
+    return table.groupby(keys, sort=False)["zero_fraction"].mean().reset_index()
+
+
+def energy_by_depth(energy: pd.DataFrame) -> pd.DataFrame:
+    """Share of a reconstruction's energy outside the subject, mean over images: one row per network, state and depth.
+
+    Args:
+        energy: energy.parquet of any number of networks.
+
+    Returns:
+        ``network, state, depth, value, low, high, kind`` (of the layer) and ``image_value``: the share of the images
+        themselves.
+    """
+    keys = ["network", "state", "depth"]
+    table = mean_interval(energy, "energy_outside_fraction", keys)
+    kinds = energy.groupby(keys)["kind"].last().reset_index()
+    images = energy[energy["state"] == "trained"].groupby("network")["image_energy_outside_fraction"].mean()
+    table = table.merge(kinds, on=keys, validate="one_to_one")
+    return _in_order(table.assign(image_value=table["network"].map(images)), energy)
+
+
+def osi_by_depth(units: pd.DataFrame) -> pd.DataFrame:
+    """Orientation selectivity of the units: ``network, state, depth, lower, median, upper`` (the quartiles).
+
+    Args:
+        units: data/selectivity's units.parquet of any number of networks.
+    """
+    quartiles = units.groupby(["network", "state", "depth"], sort=False)["osi"].quantile([0.25, 0.5, 0.75]).unstack()
+    table = quartiles.rename(columns={0.25: "lower", 0.5: "median", 0.75: "upper"}).reset_index()
+    return _in_order(table, units)
+
+
+def shares_by_depth(units: pd.DataFrame, verdicts: Sequence[str]) -> pd.DataFrame:
+    """Share of the units that are selective, or opponent, with Wilson's 95% interval.
+
+    Args:
+        units: data/selectivity's units.parquet of any number of networks.
+        verdicts: columns of it. Units of which a verdict cannot be said (silent ones) do not count.
+
+    Returns:
+        ``network, state, depth, verdict, value, low, high``, one row per group of units that has a verdict.
+    """
+    long = units.melt(["network", "state", "depth"], list(verdicts), var_name="verdict", value_name="is").dropna()
+    groups = long.astype({"is": float}).groupby(["network", "state", "verdict", "depth"])["is"]
+    table = groups.agg(value="mean", successes="sum", trials="size").reset_index()
+    low, high = wilson(table.pop("successes").to_numpy(), table.pop("trials").to_numpy())
+    return _in_order(table.assign(low=low, high=high), units)
+
+
+def preferred_orientations(units: pd.DataFrame, orientations: int) -> pd.DataFrame:
+    """Shares of the orientations that the selective units of a network prefer: one row per network, state and bin.
+
+    Args:
+        units: data/selectivity's units.parquet of any number of networks, of the layers to count.
+        orientations: of the gratings: as many bins, the first around 0 degrees.
+
+    Returns:
+        ``network, state, orientation`` (degrees), ``share`` (of the selective units, 0 without any), ``selective`` and
+        ``units`` (their counts, the same in every bin).
+    """
+    tables = []
+    for (network, state), group in units.groupby(["network", "state"], sort=False):
+        selective = group[group["selective"].fillna(False).astype(bool)]
+        bins = np.round(selective["orientation"] / (180 / orientations)).astype(int) % orientations
+        tables.append(
+            pd.DataFrame(
+                {
+                    "network": network,
+                    "state": state,
+                    "orientation": np.arange(orientations) * 180 / orientations,
+                    "share": np.bincount(bins, minlength=orientations) / max(1, len(selective)),
+                    "selective": len(selective),
+                    "units": len(group),
+                }
+            )
+        )
+    return pd.concat(tables, ignore_index=True)
+
+
+def _in_order(table: pd.DataFrame, like: pd.DataFrame) -> pd.DataFrame:
+    """The rows by network, in the order in which the networks stand in ``like``, and then by depth."""
+    place = {network: number for number, network in enumerate(like["network"].unique())}
+    return table.sort_values(
+        ["network", "depth"], key=lambda keys: keys.map(place) if keys.name == "network" else keys, kind="stable",
+        ignore_index=True,
+    )  # fmt: skip

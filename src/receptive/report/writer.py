@@ -1,5 +1,6 @@
-"""Saves figures and tables and hands them back as parts of the page."""
+"""Saves figures and tables, and hands them back as parts of the page."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from receptive.report.page import Link, Picture, Table, table_html
+from receptive.report.page import ABSENT, Link, Picture, Table, cells, numeric_columns
 
 
 class Writer:
@@ -22,8 +23,8 @@ class Writer:
     def picture(self, name: str, figure: Figure, alt: str, caption: str) -> Picture:
         """A figure as PNG; the file holds no date and no version, so the same figure has the same bytes.
 
-        The same pixels as ``figure.savefig`` writes, which draws all of the figure once more to lay it out and takes
-        twice as long to compress it.
+        The pixels are those that ``figure.savefig`` writes. That function draws the whole figure a second time for its
+        layout, and takes twice as long to compress it.
         """
         for axes in figure.axes:
             for axis in (axes.xaxis, axes.yaxis):
@@ -41,11 +42,29 @@ class Writer:
         (self.folder / "maps" / f"{name}.html").write_text(page, encoding="utf-8")
         return Link(f"maps/{name}.html", label, caption)
 
-    def table(self, name: str, table: pd.DataFrame, caption: str, formats=None, folded=False, open=False) -> Table:
-        """A table as CSV, Markdown and HTML."""
+    def table(
+        self,
+        name: str,
+        table: pd.DataFrame,
+        caption: str,
+        formats: Mapping[str, str] | None = None,
+        folded: bool = False,
+        open: bool = False,
+    ) -> Table:
+        """A table as CSV, as Markdown and on the page.
+
+        Args:
+            formats: of ``page.cells``, for the page; the files keep all digits (Markdown: four).
+            folded, open: of ``page.Table``.
+        """
         table.to_csv(self.folder / "tables" / f"{name}.csv", index=False)
-        known = table.astype(object).where(table.notna(), None)
-        text = known.to_markdown(index=False, missingval="–", floatfmt=".4g")
-        (self.folder / "tables" / f"{name}.md").write_text(text + "\n")
+        values = table.map(_plain).rename(columns=_plain).astype(object).where(table.notna().to_numpy(), None)
+        text = values.to_markdown(index=False, missingval=ABSENT, floatfmt=".4g")
+        (self.folder / "tables" / f"{name}.md").write_text(text + "\n", encoding="utf-8")
         files = [f"tables/{name}.csv", f"tables/{name}.md"]
-        return Table(table_html(table, formats), caption, files, folded, open)
+        return Table(list(table.columns), numeric_columns(table), cells(table, formats), caption, files, folded, open)
+
+
+def _plain(value: object) -> object:
+    """A text of a Markdown table's cell that neither ends the cell nor begins a tag."""
+    return value.replace("|", "\\|").replace("<", "&lt;") if isinstance(value, str) else value

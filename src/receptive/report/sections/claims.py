@@ -1,11 +1,18 @@
-"""The papers' claims as measured rows: a summary, then each claim with its numbers, figure and verdict."""
+"""The papers' claims as measured rows: a summary, then each claim with its verdict, figure and numbers."""
+
+from collections.abc import Mapping, Sequence
+from types import ModuleType
 
 import pandas as pd
+from matplotlib.figure import Figure
 
-from receptive import claims
-from receptive.io import artifacts
+from receptive.artifacts.claims import read_claims
+from receptive.claims.registry import claims, rows_of, table
+from receptive.claims.row import Row, overall, speaks_of
+from receptive.claims.study import Study
 from receptive.params.schema import Params
-from receptive.report.page import Passage, Section
+from receptive.report.claim_figures.drawing import draw
+from receptive.report.page import Part, Passage, Section
 from receptive.report.writer import Writer
 
 _FORMATS = dict.fromkeys(("value", "control", "published", "threshold"), ".3g") | {"p": ".2g"}
@@ -13,83 +20,91 @@ _FORMATS = dict.fromkeys(("value", "control", "published", "threshold"), ".3g") 
 
 def section(params: Params, write: Writer) -> Section:
     """The table of verdicts, and every claim of ``receptive.claims``."""
-    study, frame, known = claims.Study(params), artifacts.read_claims(), claims.claims()
-    rows = {claim.NUMBER: claims.rows_of(frame, claim.NUMBER) for claim in known}
-    parts = [
-        write.table("claims_summary", summary(known, rows), "The claims and their verdicts; all rows of all claims:")
-    ]
-    parts[0].files += write.table("claims", listed(known, rows), "").files  # too wide for a page
-    for claim in known:
-        its, name = rows[claim.NUMBER], f"claim_{claim.NUMBER:02d}"
-        parts += [
-            Passage(
-                name.replace("_", "-"),
-                f"{claim.NUMBER}. {claim.TITLE}: {claims.overall(its)}",
-                {
-                    "Claim": f"{claim.STATEMENT} ({claim.SOURCE})",
-                    "Statistic": claim.STATISTIC,
-                    "Control": claim.CONTROL,
-                    "Rule": claim.RULE,
-                },
-            ),
-            write.picture(
-                name,
-                claim.figure(study, its),
-                f"Claim {claim.NUMBER}: {claim.TITLE}",
-                f"{claim.TITLE}: {claim.STATISTIC}",
-            ),
-            write.table(name, numbers(its), f"The rows of claim {claim.NUMBER}", _FORMATS, folded=True),
-        ]
-    return Section("claims", "Claims", _text(study), parts)
-
-
-def _text(study: claims.Study) -> str:
-    several = {network: len(study.replicas(network)) for network in study.networks}
-    if max(several.values(), default=1) > 1:
-        counted = ", ".join(f"{network} {count}" for network, count in several.items())
-        seeds = (
-            f"Networks were trained several times ({counted}); intervals of rows that say so are over these trainings "
-            "as well as over images or units, and such verdicts speak about networks trained like this."
-        )
-    else:
-        seeds = (
-            "Every network was trained once: intervals are over images, units or filters, and say nothing of what "
-            "another training of the same network would give."
-        )
-    return (
-        "What the papers state in words, as numbers. A statistic has its claim's sign; a row is supported where "
-        "its 95% interval lies above the threshold, contradicted where below, and undecided otherwise. A claim is "
-        "supported where all rows that decide are, contradicted where at least one is contradicted and none supported, "
-        "and undecided where rows disagree, say too little, or one could not be measured.\n\n"
-        "A verdict here is one about these networks on these data, small as they are; the papers' own numbers, where "
-        f"they print one, are of theirs. {seeds}"
+    study, frame, modules = Study(params), read_claims(), claims()
+    rows = {claim.NUMBER: rows_of(frame, claim.NUMBER) for claim in modules}
+    verdicts = write.table(
+        "claims_summary", summary(modules, rows), "The claims and their verdicts; all rows of all claims:"
+    )
+    verdicts.files += write.table("claims", listed(modules, rows), "").files  # too wide for a page
+    parts: list[Part] = [verdicts]
+    for claim in modules:
+        parts += claim_parts(claim, rows[claim.NUMBER], draw(claim, study, rows[claim.NUMBER]), write)
+    return Section(
+        "claims", "Claims", text({network: len(study.trainings(network)) for network in study.networks}), parts
     )
 
 
-def summary(known: list, rows: dict[int, list[claims.Row]]) -> pd.DataFrame:
-    """One row a claim: its verdict, and how many of the rows that decide say what."""
+def claim_parts(claim: ModuleType, rows: list[Row], figure: Figure, write: Writer) -> list[Part]:
+    """What the page shows of one claim: its statement and verdict, its figure, and its rows."""
+    name = f"claim_{claim.NUMBER:02d}"
+    facts = {
+        "Claim": f"{claim.STATEMENT} ({claim.SOURCE})",
+        "Statistic": claim.STATISTIC,
+        "Control": claim.CONTROL,
+        "Rule": claim.RULE,
+    }
+    return [
+        Passage(name.replace("_", "-"), f"{claim.NUMBER}. {claim.TITLE}: {overall(rows)}", facts),
+        write.picture(name, figure, f"Claim {claim.NUMBER}: {claim.TITLE}", f"{claim.TITLE}: {claim.STATISTIC}"),
+        write.table(name, numbers(rows), f"The rows of claim {claim.NUMBER}", _FORMATS, folded=True),
+    ]
+
+
+def text(trainings: Mapping[str, int]) -> str:
+    """The words at the head of the section.
+
+    Args:
+        trainings: network to how often it was trained.
+    """
+    if max(trainings.values(), default=1) > 1:
+        counted = ", ".join(f"{network} {count}" for network, count in trainings.items())
+        scope = (
+            f"Networks were trained several times ({counted}). Intervals of rows that say so are over these trainings "
+            "as well as over images or units, and such verdicts speak about networks trained like this."
+        )
+    else:
+        scope = (
+            "Every network was trained once. Intervals are over images, units or filters, and do not say what another "
+            "training of the same network would give."
+        )
+    return (
+        "What the papers state in words, as numbers. A statistic has its claim's sign: a row is supported where "
+        "its 95% interval lies above the threshold, contradicted where below, and undecided otherwise. A claim is "
+        "supported where all rows that decide are, contradicted where at least one is contradicted and none supported, "
+        "and undecided where rows disagree, say too little, or one could not be measured.\n\n"
+        "A verdict here is about these networks on these data, small as they are. The papers' own numbers, where "
+        f"they print one, are of their networks and data. {scope}"
+    )
+
+
+def summary(modules: Sequence[ModuleType], rows: Mapping[int, list[Row]]) -> pd.DataFrame:
+    """The verdict of each claim, and how many of the rows that decide say what: one row per claim.
+
+    Args:
+        rows: by number of the claim.
+    """
     lines = []
-    for claim in known:
-        verdicts = [row.verdict for row in rows[claim.NUMBER] if row.decides]
+    for claim in modules:
+        deciding = [row for row in rows[claim.NUMBER] if row.decides]
+        verdicts = [row.verdict for row in deciding]
         counts = [f"{verdicts.count(word)} {word}" for word in dict.fromkeys(verdicts)]
-        over = dict.fromkeys(row.over for row in rows[claim.NUMBER] if row.decides and row.over)
         lines.append(
             {
                 "claim": claim.NUMBER,
                 "title": claim.TITLE,
                 "source": claim.SOURCE,
-                "verdict": claims.overall(rows[claim.NUMBER]),
-                "speaks of": claims.speaks_of(rows[claim.NUMBER]),
+                "verdict": overall(rows[claim.NUMBER]),
+                "speaks of": speaks_of(rows[claim.NUMBER]),
                 "rows that decide": ", ".join(counts),
-                "intervals over": "; ".join(over),
+                "intervals over": "; ".join(dict.fromkeys(row.over for row in deciding if row.over)),
             }
         )
     columns = ["claim", "title", "source", "verdict", "speaks of", "rows that decide", "intervals over"]
     return pd.DataFrame(lines, columns=columns)
 
 
-def numbers(rows: list[claims.Row]) -> pd.DataFrame:
-    """The rows of one claim, those that decide first, with their intervals in brackets."""
+def numbers(rows: Sequence[Row]) -> pd.DataFrame:
+    """The rows of one claim with their intervals in brackets; those that decide come first."""
     deciding_first = sorted(rows, key=lambda row: not row.decides)
     columns = {
         "network": [row.network for row in deciding_first],
@@ -104,7 +119,7 @@ def numbers(rows: list[claims.Row]) -> pd.DataFrame:
         "published": [row.published for row in deciding_first],
         "images": [row.images for row in deciding_first],
         "units": [row.units for row in deciding_first],
-        "seeds": [row.seeds for row in deciding_first],
+        "trainings": [row.repeats for row in deciding_first],
         "interval over": [row.over for row in deciding_first],
         "remark": [row.reason for row in deciding_first],
     }
@@ -114,27 +129,29 @@ def numbers(rows: list[claims.Row]) -> pd.DataFrame:
     return pd.DataFrame(columns).astype(kinds)
 
 
-def listed(known: list, rows: dict[int, list[claims.Row]]) -> pd.DataFrame:
-    """All rows of all claims with what each claim says: the table for reuse."""
-    heads = {
-        claim.NUMBER: {
-            "claim": claim.NUMBER,
-            "title": claim.TITLE,
-            "statement": claim.STATEMENT,
-            "source": claim.SOURCE,
-            "claim verdict": claims.overall(rows[claim.NUMBER]),
-            "speaks of": claims.speaks_of(rows[claim.NUMBER]),
-            "statistic": claim.STATISTIC,
-            "control is": claim.CONTROL,
-            "rule": claim.RULE,
-        }
-        for claim in known
-    }
-    frame = claims.table(rows)
-    head = pd.DataFrame(
-        [heads[number] for number in frame["claim"]], columns=list(next(iter(heads.values()), {"claim": 0}))
-    )
-    return pd.concat([head, frame.drop(columns="claim")], axis=1)
+def listed(modules: Sequence[ModuleType], rows: Mapping[int, list[Row]]) -> pd.DataFrame:
+    """All rows of all claims with the words of each claim: the table for reuse.
+
+    Args:
+        rows: by number of the claim.
+    """
+    heads = pd.DataFrame(
+        [
+            (
+                *(claim.NUMBER, claim.TITLE, claim.STATEMENT, claim.SOURCE, overall(rows[claim.NUMBER])),
+                *(speaks_of(rows[claim.NUMBER]), claim.STATISTIC, claim.CONTROL, claim.RULE),
+            )
+            for claim in modules
+        ],
+        columns=[
+            *("claim", "title", "statement", "source", "claim verdict"),
+            *("speaks of", "statistic", "control is", "rule"),
+        ],
+    ).astype({"claim": "int64"})
+    frame = table(dict(rows))
+    frame["networks"] = frame["networks"].map(" - ".join)
+    frame["trainings"] = frame["trainings"].map(", ".join)
+    return heads.merge(frame, on="claim", how="right")
 
 
 def _interval(low: float | None, high: float | None) -> str:

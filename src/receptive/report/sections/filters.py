@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 
+from receptive.artifacts.filters import read_filters
 from receptive.figures import filters as figures
-from receptive.io import artifacts
 from receptive.methods.filters import composed_kernels
 from receptive.networks.layers import Layer
 from receptive.params.schema import Params
@@ -13,17 +13,18 @@ from receptive.report.writer import Writer
 
 
 def section(params: Params, layers: dict[str, list[Layer]], units: pd.DataFrame, write: Writer) -> Section:
-    """One sheet a network.
+    """One sheet per network.
 
     Args:
-        layers: of every network; units: units.parquet of every network, one after the other.
+        layers: of every network.
+        units: units.parquet of every network, one after the other.
     """
     return Section(
-        "virtual_filters",
+        "filters",
         "Virtual filters",
         "A unit of the second layer as a filter in pixels: the first layer's filters, each weighted with the unit's "
-        "greatest weight to it, summed (KS equation 3). The equation lays all filters on one place and passes over "
-        "what lies between the layers, so it is a picture of what the unit weighs, not of what it computes; only for a "
+        "greatest weight to it, summed (KS equation 3). The equation lays all filters on one place and leaves out "
+        "what lies between the layers. So it is a picture of what the unit weighs, not of what it computes; only for a "
         "1x1 second layer is it the exact product of the two. Shown are "
         f"{params.report.filters} units of each network, those with the greatest virtual filters unless params.yaml "
         "names others. Each filter is scaled by itself; grey is zero.",
@@ -32,19 +33,17 @@ def section(params: Params, layers: dict[str, list[Layer]], units: pd.DataFrame,
 
 
 def _sheet(params: Params, network: str, layers: list[Layer], units: pd.DataFrame, write: Writer) -> Picture:
-    arrays, names = artifacts.read_filters(network)
+    arrays, names = read_filters(network)
     virtual = arrays["virtual"]
     named = params.report.filter_units.get(network, [])
-    asked = [unit for unit in named if unit < len(virtual)]
+    chosen = [unit for unit in named if unit < len(virtual)] or strongest(virtual, params.report.filters)
     beyond = ", ".join(str(unit) for unit in named if unit >= len(virtual))
-    chosen = asked or strongest(virtual, params.report.filters)
-    # one convolution right behind the other, so that their product is a kernel (rectification apart)
+    # a convolution directly on a convolution, so that their product is a kernel (rectification apart)
     direct = layers[1].kind == "conv" and arrays["second"].shape[2:] != (1, 1)
     composed = dict.fromkeys(chosen)
     if direct and not layers[0].field.whole_image and "downsample" not in names["second"]:
         stride = layers[0].field.y.stride, layers[0].field.x.stride
         composed = dict(zip(chosen, composed_kernels(arrays["first"], arrays["second"][chosen], stride), strict=True))
-    its = units[units["layer"] == layers[0].name]
     shown = [
         figures.VirtualFilter(
             unit,
@@ -54,10 +53,10 @@ def _sheet(params: Params, network: str, layers: list[Layer], units: pd.DataFram
         )
         for unit in chosen
     ]
-    dead = frozenset(its.loc[its["max"] <= 0, "unit"].tolist())
+    dead = frozenset(units.loc[(units["layer"] == layers[0].name) & (units["max"] <= 0), "unit"].tolist())
     second = names["second"].removesuffix(".weight")
     kernel = "x".join(map(str, arrays["second"].shape[2:]))
-    more = " Beside it the kernel of both layers together, with every tap in its own place." if direct else ""
+    more = " Beside it the kernel of both layers together, with every weight in its own place." if direct else ""
     folded = f" The scale of {names['folded']} is folded into the first filters." if names["folded"] else ""
     absent = f" It has {len(virtual)} units there, so of report.filter_units no {beyond}." if beyond else ""
     return write.picture(
@@ -66,8 +65,7 @@ def _sheet(params: Params, network: str, layers: list[Layer], units: pd.DataFram
         f"Virtual filters of {second} of {network}, sorted weights, and first filters in that order",
         f"As KS figure 3: {network}, {second} ({kernel}). The virtual filter, the unit's greatest weight to every "
         f"first filter in falling order, and the first filters in that order (the first and last 16 where there are "
-        "more)."
-        f"{more}{folded}{absent}",
+        f"more).{more}{folded}{absent}",
     )
 
 

@@ -1,40 +1,70 @@
-"""What the networks are shown."""
+"""The images that the networks learned, and where they come from."""
 
 import numpy as np
+import pandas as pd
 
-from receptive.figures import prepared as data
-from receptive.io import artifacts
+from receptive.artifacts.prepared import read_prepared
+from receptive.datasets.collages import PHOTOGRAPHS
+from receptive.figures import prepared as figures
 from receptive.params.schema import Params
-from receptive.report.page import Section
+from receptive.report.page import Section, Table
 from receptive.report.writer import Writer
 
 
 def section(params: Params, write: Writer) -> Section:
-    """Samples of every prepared set."""
+    """Samples of every prepared set and, of the collages, the photographs with their licences."""
     parts = []
     for name in params.datasets:
-        prepared = artifacts.read_prepared(name)
-        rows = prepared.labels[prepared.labels["split"] == "validation"].sort_values(["label", "image"])
-        # two of every class, up to twenty
+        images = read_prepared(name)
+        rows = images.labels[images.labels["split"] == "validation"].sort_values(["label", "image"])
         rows = rows.groupby("label", sort=True).head(2).iloc[:20]
         numbers = rows["image"].to_numpy()
-        masks = None if prepared.subject_mask is None else np.asarray(prepared.subject_mask[numbers])
+        masks = None if images.subject_mask is None else np.asarray(images.subject_mask[numbers])
         outlined = "" if masks is None else " The outlined leaf is the subject: the label names its photograph."
-        counts = prepared.labels["split"].value_counts()
+        counts = images.labels["split"].value_counts()
         parts.append(
             write.picture(
                 f"data_{name}",
-                data.samples(np.asarray(prepared.images[numbers]), rows["class_name"].tolist(), masks),
+                figures.samples(np.asarray(images.images[numbers]), rows["class_name"].tolist(), masks),
                 f"Validation images of {name}, two of every class",
                 f"{name}: {counts['train']:,} training and {counts['validation']:,} validation images of "
-                f"{prepared.images.shape[2]} px in {len(prepared.classes)} classes.{outlined}",
+                f"{images.images.shape[2]} px in {len(images.classes)} classes.{outlined}",
             )
         )
+        if name == "collages":
+            parts.append(_credits(params, write))
     text = (
         "Collages are dead leaves cut from photographs: a background, small leaves, and one large subject leaf on "
-        "top. Training and validation share the photographs, never a composition, so accuracy here says how well a "
-        "network tells these photographs apart in clutter, not how well it would know new objects."
+        "top. Training and validation images share the photographs, but never a composition. So accuracy here says "
+        "how well a network tells these photographs apart in clutter, not how well it would recognise new objects."
         if "collages" in params.datasets
-        else "The images that the networks learned and are judged on."
+        else "The images that the networks learned, and those that they are measured on."
     )
-    return Section("images", "Images", text, parts)
+    return Section("prepared", "Images", text, parts)
+
+
+def _credits(params: Params, write: Writer) -> Table:
+    """Authors and licences of the photographs: every collage may show any of them as a leaf or as background."""
+    return write.table(
+        "photographs",
+        photographs(params.prepare.collages.classes),
+        "The photographs that the collages are made of, with authors and licences. Parts of them were cut out, scaled, "
+        "mirrored, turned, brightened or darkened, and covered by each other.",
+        folded=True,
+    )
+
+
+def photographs(classes: list[str]) -> pd.DataFrame:
+    """One row per photograph: whether it is a class of the collages, the package that ships it, and its credit."""
+    libraries = {"skimage": "scikit-image", "sklearn": "scikit-learn"}
+    return pd.DataFrame(
+        [
+            {
+                "photograph": name,
+                "shown as": "class, leaf and background" if name in classes else "leaf and background",
+                "shipped with": libraries.get(source.package, source.package),
+                "author and licence": source.credit,
+            }
+            for name, source in PHOTOGRAPHS.items()
+        ]
+    )

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from receptive.figures import sparsity
+from receptive.figures import sparsity as figures
 from receptive.report import tables
 from receptive.report.page import Section
 from receptive.report.writer import Writer
@@ -12,7 +12,8 @@ def section(layers: pd.DataFrame, units: pd.DataFrame, write: Writer) -> Section
     """The figure and its tables.
 
     Args:
-        layers: layers.parquet of every network, one after the other; units: units.parquet likewise.
+        layers: layers.parquet of every network, one after the other.
+        units: units.parquet of every network, likewise.
     """
     return Section(
         "sparsity",
@@ -22,10 +23,10 @@ def section(layers: pd.DataFrame, units: pd.DataFrame, write: Writer) -> Section
         [
             write.picture(
                 "yu6_sparsity",
-                sparsity.sparsity_by_depth(layers),
+                figures.sparsity_by_depth(layers),
                 "Share of zero responses by depth",
                 "As YU figure 6, network beside network: filled marks are convolutions, open ones pooling layers, "
-                "half a step behind the convolution that they follow.",
+                "half a step to the right of the convolution that they follow.",
             ),
             write.table(
                 "sparsity",
