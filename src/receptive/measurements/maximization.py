@@ -83,7 +83,7 @@ def plan(params: Params, network: str, known: list[Layer], classes: int) -> list
             iterations=params.maximize.iterations.get(entry.preset, preset.iterations),
         )
         for layer in select_layers(known, entry.layers, params.stimuli.largest_field * height):
-            shown = {*range(min(params.report.overview_channels, layer.units)), params.channel_of(network, layer.units)}
+            shown = {*range(min(params.maximize.channels, layer.units)), params.channel_of(network, layer.units)}
             units = range(classes) if entry.objective == "class" else sorted(shown)
             group = Group(layer, tuple(units), entry.objective, entry.preset, preset)
             groups.setdefault(group.name, group)

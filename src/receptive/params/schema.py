@@ -19,6 +19,7 @@ from receptive.params.sections import (
     Filters,
     Identity,
     Maximize,
+    Network,
     Prepare,
     Report,
     Scale,
@@ -48,6 +49,8 @@ class Params(Section):
     """What ``train.<network>.weights`` is for every network that sets no other."""
     workers: Workers
     scale: Scale
+    channels: dict[Network, Annotated[int, Field(ge=0)]]
+    """The channel of the detailed figures (KS 4 to 7), by network; stage ``maximize`` maximises it, too."""
     data: Data
     prepare: Prepare
     train: dict[Name, Recipe]
@@ -153,6 +156,9 @@ class Params(Section):
             )
         return section.model_dump()
 
-    def channel_of(self, network: str, units: int) -> int:
-        """The channel of the detailed figures of a layer with ``units`` channels: ``report.channels``, or its last."""
-        return min(self.report.channels.get(network, 0), units - 1)
+    def channel_of(self, name: str, units: int) -> int:
+        """The channel of the detailed figures, in a layer with ``units`` channels of the training called ``name``.
+
+        It is the one of ``channels``, 0 for a network without one, and never more than the layer's last.
+        """
+        return min(self.channels.get(self.training(name).network, 0), units - 1)

@@ -198,7 +198,13 @@ class Maximize(Section):
     groups: Annotated[list[MaximizeGroup], Field(min_length=1)]
     iterations: dict[Literal["ks", "ks_redirected", "tg_channel", "tg_class", "robust"], Count]
     """In place of a preset's own number of iterations."""
+    channels: Count
+    """Channels of every layer that are maximised, from channel 0 on, beside its channel of ``channels``; the report
+    shows as many on its overview sheets."""
     batch_size: Count
+    """Images that are optimised at a time."""
+    natural_batch_size: Count
+    """Validation images at a time, of the pass that measures the natural responses."""
 
 
 class Deconvolve(Section):
@@ -332,10 +338,6 @@ class FeatureMaps(Section):
 class Report(Section):
     """Section ``report``."""
 
-    channels: dict[Network, Annotated[int, Field(ge=0)]]
-    """The channel of the detailed figures (KS 4 to 7), for each network that has them."""
-    overview_channels: Count
-    """Channels on the overview sheets, from channel 0 on."""
     filters: Count
     """Virtual filters shown of every network, strongest first."""
     filter_units: dict[Network, list[Annotated[int, Field(ge=0)]]]

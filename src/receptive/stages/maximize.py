@@ -37,7 +37,7 @@ def main(network: Annotated[str, typer.Argument(help="Name of the network.")]) -
     scratch = artifacts.scratch(
         f"maximize-{network}",
         params.maximize.model_dump_json(),
-        params.report.model_dump_json(),
+        str(sorted(params.channels.items())),
         str((params.seed, params.stimuli.largest_field, str(device))),
         artifacts.network_digest(network),
         artifacts.prepared_digest(params.training(network).images),
@@ -54,7 +54,7 @@ def main(network: Annotated[str, typer.Argument(help="Name of the network.")]) -
                 bar.update(len(group.units) * group.preset.iterations)
             done[group] = kept
     images = tqdm(
-        Batches(prepared, "validation", params.extract.batch_size, device),
+        Batches(prepared, "validation", params.maximize.natural_batch_size, device),
         desc=f"natural means {network}",
         unit="batch",
     )

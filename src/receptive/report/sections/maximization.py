@@ -110,7 +110,7 @@ def _shown(params: Params, network: str, layers: list[Layer]) -> list[Layer]:
 
 def _paper_figures(params, network, layers, results, write) -> list[Picture]:
     """KS figures 8 and 9, for the networks that have a channel of their own."""
-    if network not in params.report.channels:
+    if network not in params.channels:
         return []
     parts = []
     kinds = {"maximised as KS": "ks", "same, redirected": "ks_redirected"}
@@ -200,7 +200,7 @@ def _sheets(params, network, layers, results, write) -> list[Picture]:
     parts = []
     for layer in _shown(params, network, layers)[-2:]:
         kinds = {name: kind for name, kind in _KINDS.items() if results.units(layer, kind)}
-        count = min(params.report.overview_channels, layer.units)
+        count = min(params.maximize.channels, layer.units)
         if not kinds:
             continue
         units = [

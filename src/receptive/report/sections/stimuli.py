@@ -14,7 +14,7 @@ def section(params: Params, layers: dict[str, list[Layer]], write: Writer) -> Se
     numbers = {"resnet34": ("4", "5"), "plainnet34": ("6", "7")}
     filters = {network: artifacts.read_first_filters(network) for network in params.models}
     for network in params.models:
-        if network in numbers and network in params.report.channels:
+        if network in numbers and network in params.channels:
             parts += _paper_figures(params, network, layers[network], filters[network], numbers[network], write)
     parts.append(
         write.picture(
@@ -71,7 +71,7 @@ def _sheets(params, network, layers, write) -> list[Picture]:
     largest = params.stimuli.largest_field * artifacts.read_description(network)["image_size"]
     parts = []
     for layer in overview_layers(layers, largest)[-2:]:
-        count = min(params.report.overview_channels, layer.units)
+        count = min(params.maximize.channels, layer.units)
         rows = [(f"{channel}", stimuli_of(params, network, layer, channel)) for channel in range(count)]
         title = f"{network}, {layer.alias}: channels 0 to {count - 1}"
         parts.append(
