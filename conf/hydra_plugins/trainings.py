@@ -11,7 +11,7 @@ FAMILIES = {
     "alexcnn": "alexcnn",
     "vggcnn": "vggcnn",
     "smallnets": "digitcnn|fivecnn",
-    "foreign": "(torchvision|timm)-.+",
+    "foreign": "(torchvision|timm)-.*",
 }
 """The file of receptive.networks.families that builds a network, by the network's name."""
 

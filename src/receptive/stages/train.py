@@ -145,11 +145,11 @@ def pretrained_weights(network: str, recipe, classes, size: int, channels: int) 
     What cannot fit is refused before anything is fetched.
     """
     from receptive.networks import weights
-    from receptive.networks.families import foreign
     from receptive.networks.parts.normalisation import Normalisation
+    from receptive.training.pretrained import imagenet_categories, pretrained
 
-    rows = weights.imagenet_rows(classes, foreign.imagenet_categories(), network)
-    found = foreign.pretrained(network)
+    rows = weights.imagenet_rows(classes, imagenet_categories(), network)
+    found = pretrained(network)
     heads = weights.head_names(network, size, channels, recipe.options())
     state = weights.select_rows(found.state, heads, rows)
     return {"from": found.origin, "scores": rows}, state, Normalisation.of_channels(found.mean, found.std)
