@@ -16,7 +16,6 @@ import importlib
 import inspect
 import re
 from collections.abc import Callable
-from functools import partial
 from typing import TYPE_CHECKING
 
 from receptive.errors import ReceptiveError
@@ -138,12 +137,7 @@ def build(
     library = in_library(base)
     if library:
         return family.build_foreign(*library, classes, channels, given)
-    builder: Callable[..., nn.Module]
-    if family_of(base) == "resnet":
-        residual = base.startswith("resnet")
-        builder = partial(family.ResNet, int(re.sub(r"\D", "", base)), residual=residual)
-    else:
-        builder = getattr(family, base)
+    builder: Callable[..., nn.Module] = family.BUILDERS[base]
     takes = [parameter for parameter in inspect.signature(builder).parameters if parameter not in ("depth", "residual")]
     for option in given:
         if option not in takes:

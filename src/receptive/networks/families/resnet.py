@@ -8,6 +8,7 @@ first 1x1; the receptive fields differ).
 """
 
 from collections import OrderedDict
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -99,3 +100,11 @@ class ResNet(nn.Module):
         x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
         x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
         return self.fc(torch.flatten(self.avgpool(x), 1))
+
+
+BUILDERS = {
+    f"{kind}{depth}": partial(ResNet, depth, residual=kind == "resnet")
+    for kind in ("resnet", "plainnet")
+    for depth in _BLOCKS
+}
+"""By the network's name: what builds it."""

@@ -59,3 +59,7 @@ def _small(
     flat = flat_features(name, features, image_size)
     head = OrderedDict(fc1=FullLayer(flat, thin(128, width), dropout), fc2=nn.Linear(thin(128, width), classes))
     return Chain(features, head)
+
+
+BUILDERS = {"digitcnn": digitcnn, "fivecnn": fivecnn}
+"""By the network's name: what builds it."""
