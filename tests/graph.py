@@ -1,6 +1,7 @@
 """The study's graph (dvc.yaml) beside the graph of imports (src), for the tests that hold the two together."""
 
 import ast
+from collections.abc import Set
 from functools import cache
 from pathlib import Path
 
@@ -11,29 +12,32 @@ SOURCE = PROJECT / "src" / "receptive"
 NETWORKS = ["resnet34", "plainnet34", "alexcnn", "vggcnn", "digitcnn", "fivecnn"]
 
 NO_SAY = {
-    "errors.py": "its classes carry a line for the user",
+    "__init__.py": "it holds the version",
+    "errors.py": "its class carries a line for the user",
     "seeds.py": "tests/test_seeds.py pins its values with literals",
     "params": "values are in params.yaml and have no defaults here; tests/params pins what is looked up in them",
     "stages/__init__.py": "it calls the stage's main and reports its end",
     "tracking": "it only logs",
-    "processes": "it starts and joins processes; what each computes is elsewhere",
-    "networks/__init__.py": "names, and which family builds them; the family is a dep",
+    "processes": "it starts and joins processes; what each of them computes is elsewhere",
+    "networks/__init__.py": "it holds names, and which family builds which network; the family is a dep",
     "networks/libraries.py": "it imports torchvision or timm, or refuses",
     "networks/torchvision_loader.py": "it imports torchvision, whichever way torch was built",
-    "artifacts/checkpoints.py": "a training or maximization that goes on ends with the same bytes (tests/training)",
-    "artifacts/given_weights.py": "it reads a file of weights whose digest network.json records, or refuses",
+    "datasets/__init__.py": "it holds names, and which file loads which set; stage prepare depends on all of datasets",
+    "datasets/rules.py": "it refuses sets that do not fit together",
+    "datasets/statistics.py": "each number is the images' own, correctly rounded from exact sums (tests/datasets)",
+    "artifacts/checkpoints.py": "work that goes on from a checkpoint ends with the same bytes (tests/training)",
     "artifacts/root.py": "it finds the project's folder",
 }
-"""Code that is loaded by stages and has no say in what they write, with the reason; relative to src/receptive.
+"""Code that stages load and that has no say in what they write, with the reason; relative to src/receptive.
 
-Beside these, a stage need not name the module ``artifacts/<folder>.py`` of a folder below data/ that it reads: what it
-reads is a dep itself, by its content. Packages that hold no code need no dep either.
+Code that only such code imports has no say either. Nor has the module ``artifacts/<folder>.py`` of a folder below data/
+that a stage reads: what is read is a dep itself, by its content. Packages without code need no dep.
 """
 NO_SAY_IN_TRAINING = {
-    "methods/receptive_field": "what it finds is not used: networks that cannot be read are refused before training",
+    "methods/receptive_field": "its numbers are not used: it refuses networks that could not be read after training",
     "networks/layers.py": "the same",
-    "artifacts/networks.py": "tests/test_pipeline.py pins what it says of the form of a trained network with literals",
-    "datasets/imagenet_names.py": "tests/datasets/test_imagenet.py holds its 1000 names and ids against torchvision's",
+    "artifacts/networks.py": "tests/test_pipeline.py pins with literals what it says of the form of a trained network",
+    "weights": "it hands on weights made elsewhere; its tests hold that these give their makers' scores",
 }
 """The same of stage train alone."""
 
@@ -52,16 +56,30 @@ def call(stage: str, network: str = "fivecnn", dataset: str = "digits") -> list[
     return [words[3].removeprefix("receptive.stages."), *words[4:]]
 
 
-def uncovered(stage: str, modules: set[str], family: str) -> list[str]:
-    """Files of ``modules`` with a say in what the stage writes for a network of ``family``, that are no dep of it."""
+def uncovered(stage: str, family: str, loaded: set[str] | None = None) -> list[str]:
+    """Files that have a say in what a stage writes for a network of ``family``, and that are no dep of the stage.
+
+    Args:
+        loaded: modules that a run of the stage has loaded; None: all that it can load.
+    """
+    start = f"receptive.stages.{stage}"
     deps = [dep.replace("${item.family}", family) for dep in stages()[stage]["deps"]]
     read = [dep.split("/")[1] for dep in deps if dep.startswith("data/")]
     excused = [*NO_SAY, *(f"artifacts/{folder}.py" for folder in read)]
     excused += NO_SAY_IN_TRAINING if stage == "train" else []
-    named = [*deps, *(f"src/receptive/{path}" for path in excused)]
-    files = [path for path in map(file_of, modules) if not _is_empty(path)]
-    relative = [str(path.relative_to(PROJECT)) for path in files]
-    return sorted(path for path in relative if not any(path == dep or path.startswith(f"{dep}/") for dep in named))
+    without_say = {name for name in modules() if _within(name, [f"src/receptive/{path}" for path in excused])}
+    having_say = reached(start, family, without_say)
+    if loaded is not None:
+        sneaked_in = loaded - reached(start, family)  # imported in a way that is not seen in the source
+        having_say = having_say & loaded | sneaked_in - without_say
+    missing = [name for name in having_say if not _is_empty(file_of(name)) and not _within(name, deps)]
+    return sorted(str(file_of(name).relative_to(PROJECT)) for name in missing)
+
+
+def _within(module: str, paths: list[str]) -> bool:
+    """Whether a module's file is one of ``paths``, or lies in one of them."""
+    file = str(file_of(module).relative_to(PROJECT))
+    return any(file == path or file.startswith(f"{path}/") for path in paths)
 
 
 # The source as a graph of imports
@@ -115,16 +133,35 @@ def _nodes(tree: ast.AST, type_checking: bool):
         yield from _nodes(node, type_checking)
 
 
-def reached(module: str, family: str) -> set[str]:
-    """All modules of the project that running ``module`` can import, where the network is of ``family``."""
-    seen, waiting = set(), [module]
+@cache
+def builds(module: str) -> bool:
+    """Whether a module builds networks (``networks.build`` or ``outline``), which import their family by its name."""
+    nodes = list(ast.walk(modules()[module]))
+    called = {ast.unparse(node.func) for node in nodes if isinstance(node, ast.Call)}
+    taken = {
+        alias.name
+        for node in nodes
+        if isinstance(node, ast.ImportFrom) and node.module == "receptive.networks"
+        for alias in node.names
+    }
+    return bool({"networks.build", "networks.outline"} & called or {"build", "outline"} & taken)
+
+
+def reached(module: str, family: str, without: Set[str] = frozenset()) -> set[str]:
+    """All modules of the project that running ``module`` can import, where the network is of ``family``.
+
+    Args:
+        without: modules that are left out, with what only they import.
+    """
+    seen: set[str] = set()
+    waiting = [module]
     while waiting:
         name = waiting.pop()
-        if name in seen or name not in modules():
+        if name in seen or name in without or name not in modules():
             continue
         seen.add(name)
         waiting += [name.rpartition(".")[0], *imports(name)]
-        if name == "receptive.networks":  # it imports the family by name
+        if builds(name):
             waiting.append(f"receptive.networks.families.{family}")
     return seen
 

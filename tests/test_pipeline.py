@@ -146,7 +146,7 @@ def test_every_stage_names_what_it_loads_and_reads(study, copy, stage):
     loaded = {line.rpartition("|")[2].strip() for line in lines if line.startswith("import time:")}
     loaded = {module for module in loaded if module.partition(".")[0] == "receptive"} | {f"receptive.stages.{stage}"}
     assert len(loaded) > 5
-    assert uncovered(stage, loaded, family="smallnets") == []
+    assert uncovered(stage, "smallnets", loaded) == []
     (read,) = [line.split()[1:] for line in lines if line.startswith("parameters:")]
     named = [params.partition(".")[0] for params in stages()[stage]["params"]]
     assert set(read) <= set(named)

@@ -23,7 +23,7 @@ from receptive.networks.layers import layers
 from receptive.networks.parts.blocks import initialise
 from receptive.networks.parts.normalisation import Normalisation
 from receptive.networks.torchvision_loader import import_torchvision
-from receptive.training.pretrained import imagenet_categories, pretrained
+from receptive.weights.pretrained import imagenet_categories, pretrained
 
 CATEGORIES = imagenet_categories()
 CLASSES = ["n01443537", "Siberian husky", "n07749582"]  # goldfish, husky, lemon: two by id, one by name

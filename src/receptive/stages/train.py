@@ -144,12 +144,13 @@ def pretrained_weights(network: str, recipe, classes, size: int, channels: int) 
 
     What cannot fit is refused before anything is fetched.
     """
+    from receptive import networks
     from receptive.networks import weights
     from receptive.networks.parts.normalisation import Normalisation
-    from receptive.training.pretrained import imagenet_categories, pretrained
+    from receptive.weights.pretrained import imagenet_categories, pretrained
 
     rows = weights.imagenet_rows(classes, imagenet_categories(), network)
-    found = pretrained(network)
+    found = pretrained(networks.base_name(network))
     heads = weights.head_names(network, size, channels, recipe.options())
     state = weights.select_rows(found.state, heads, rows)
     return {"from": found.origin, "scores": rows}, state, Normalisation.of_channels(found.mean, found.std)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from receptive.errors import ReceptiveError
-from receptive.networks import base_name, check_pretrained, in_library
+from receptive.networks import check_pretrained, in_library
 from receptive.networks.libraries import timm_with, torchvision_models_with
 from receptive.networks.parts.normalisation import IMAGENET_MEAN, IMAGENET_STD
 
@@ -46,7 +46,7 @@ def pretrained(name: str) -> Pretrained:
         ReceptiveError: there are no such weights, or they are not in the cache and cannot be fetched.
     """
     check_pretrained(name)
-    library, name_there = in_library(name) or ("torchvision", base_name(name))
+    library, name_there = in_library(name) or ("torchvision", name)
     return _pretrained_timm(name_there) if library == "timm" else _pretrained_torchvision(name_there)
 
 
