@@ -27,7 +27,7 @@ _DEPTHS = (18, 34, 50, 101, 152)
 STUDIED = ("resnet34", "plainnet34", "alexcnn", "vggcnn", "digitcnn", "fivecnn")
 LIBRARIES = ("torchvision", "timm")
 """The libraries whose networks can be named, as ``<library>:<name>``."""
-_FAMILIES = {
+FAMILIES = {
     "resnet": r"(resnet|plainnet)\d+",
     "alexcnn": "alexcnn",
     "vggcnn": "vggcnn",
@@ -76,7 +76,7 @@ def in_library(name: str) -> tuple[str, str] | None:
 def family_of(name: str) -> str:
     """The file of ``networks.families`` that builds ``name``; "unknown" where ``name`` is no network."""
     base = base_name(name)
-    return next((family for family, pattern in _FAMILIES.items() if re.fullmatch(pattern, base)), "unknown")
+    return next((family for family, pattern in FAMILIES.items() if re.fullmatch(pattern, base)), "unknown")
 
 
 def check_name(name: str) -> None:
