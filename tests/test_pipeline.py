@@ -28,57 +28,82 @@ def study(tmp_path_factory) -> Clone:
     return clone
 
 
-def test_the_first_run_makes_every_contract(study):
-    for network in NETWORKS:
-        data = study.folder / "data"
-        units = pd.read_parquet(data / f"activations/{network}/units.parquet")
-        assert list(units) == [
-            *("network", "layer", "alias", "depth", "kind", "unit", "images", "positions", "mean", "max"),
-            *("zero_fraction", "positive_images"),
-        ]
-        preferred = pd.read_parquet(data / f"activations/{network}/preferred.parquet")
-        assert list(preferred) == [
-            *("network", "layer", "unit", "rank", "image", "y", "x", "activation"),
-            *("top_px", "left_px", "bottom_px", "right_px"),
-        ]
-        # the best of the ranks is the maximum of the statistics: two independent paths through the pass
-        best = preferred[preferred["rank"] == 0].set_index(["layer", "unit"])["activation"]
-        assert (best == units.set_index(["layer", "unit"])["max"]).all()
-        history = pd.read_parquet(data / f"networks/{network}/history.parquet")
-        zeros = pd.read_parquet(data / f"activations/{network}/zeros.parquet")
-        assert list(zeros) == ["network", "state", "layer", "alias", "depth", "kind", "image", "zero_fraction"]
-        # the mean over images is that over units: two independent counts
-        by_image = zeros[zeros["state"] == "trained"].groupby("layer")["zero_fraction"].mean()
-        np.testing.assert_allclose(by_image, units.groupby("layer")["zero_fraction"].mean(), atol=1e-12)
-        assert list(history) == ["epoch", "split", "loss", "top1", "top5", "lr", "images_per_s"]
-        layers = pd.read_parquet(data / f"sparsity/{network}/layers.parquet")
-        assert list(layers) == ["network", "layer", "alias", "depth", "kind", "zero_fraction"]
-        carried = data / f"deconvolution/{network}"
-        patches = pd.read_parquet(carried / "units.parquet")
-        assert list(patches) == [*preferred, "alias", "depth", "response", "peak"]
-        with np.load(carried / "units.npz") as arrays:
-            for layer in arrays:
-                assert len(arrays[layer]) == (patches["layer"] == layer).sum()
-                assert np.abs(arrays[layer]).max() <= 1
-        images = pd.read_parquet(carried / "images.parquet")
-        with np.load(carried / "representations.npz") as arrays:
-            assert all(len(arrays[layer]) == len(images) for layer in arrays)
-        if network == "digitcnn":
-            assert not (carried / "energy.parquet").exists()
-        else:
-            assert list(pd.read_parquet(carried / "energy.parquet")) == [
-                *("network", "state", "layer", "alias", "depth", "kind", "image", "label", "energy"),
-                *("energy_outside_fraction", "area_outside_fraction", "image_energy_outside_fraction"),
-            ]
-        identity = pd.read_parquet(data / f"identity/{network}/units.parquet")
-        assert list(identity) == [
-            *("network", "state", "measure", "group", "layer", "alias", "depth", "other_layer", "other_alias"),
-            *("other_depth", "unit", "own", "others", "share_less_similar"),
-        ]
-        assert identity.empty == (network in ("digitcnn", "fivecnn"))
-        assert list(pd.read_parquet(carried / "predictions.parquet")) == [
-            *("network", "image", "label", "class_name", "rank", "predicted", "probability"),
-        ]
+HEADING = ["network", "layer", "alias", "depth", "kind"]
+COLUMNS = {  # of data/<folder>/<network>/<table>.parquet
+    "networks/history": ["epoch", "split", "loss", "top1", "top5", "lr", "images_per_s"],
+    "activations/units": [*HEADING, "unit", "images", "positions", "mean", "max", "zero_fraction", "positive_images"],
+    "activations/preferred": [
+        *("network", "layer", "unit", "rank", "image", "y", "x", "activation"),
+        *("top_px", "left_px", "bottom_px", "right_px"),
+    ],
+    "activations/zeros": ["network", "state", *HEADING[1:], "image", "zero_fraction"],
+    "sparsity/layers": [*HEADING, "zero_fraction"],
+    "deconvolution/predictions": ["network", "image", "label", "class_name", "rank", "predicted", "probability"],
+    "identity/units": [
+        *("network", "state", "measure", "group", "layer", "alias", "depth", "other_layer", "other_alias"),
+        *("other_depth", "unit", "own", "others", "share_less_similar"),
+    ],
+}
+COLUMNS["deconvolution/units"] = [*COLUMNS["activations/preferred"], "alias", "depth", "response", "peak"]
+ENERGY = [
+    *("network", "state", "layer", "alias", "depth", "kind", "image", "label", "energy"),
+    *("energy_outside_fraction", "area_outside_fraction", "image_energy_outside_fraction"),
+]
+DESCRIPTION = [
+    *("channels", "classes", "dataset", "epochs", "first_filters", "image_size", "network", "normalisation", "options"),
+    *("seed", "weights"),
+]
+MEASURED = ["loss", "top1", "top5"]
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_the_first_run_makes_every_contract(study, network):
+    data = study.folder / "data"
+    tables = {}
+    for name, columns in COLUMNS.items():
+        folder, table = name.split("/")
+        tables[name] = pd.read_parquet(data / folder / network / f"{table}.parquet")
+        assert list(tables[name]) == columns, name
+    units, preferred, zeros = (tables[f"activations/{table}"] for table in ("units", "preferred", "zeros"))
+    # the best of the ranks is the maximum of the statistics: two independent paths through the pass
+    best = preferred[preferred["rank"] == 0].set_index(["layer", "unit"])["activation"]
+    assert (best == units.set_index(["layer", "unit"])["max"]).all()
+    # the mean over images is that over units: two independent counts
+    by_image = zeros[zeros["state"] == "trained"].groupby("layer")["zero_fraction"].mean()
+    np.testing.assert_allclose(by_image, units.groupby("layer")["zero_fraction"].mean(), atol=1e-12)
+    patches, carried = tables["deconvolution/units"], data / "deconvolution" / network
+    with np.load(carried / "units.npz") as arrays:
+        for layer in arrays:
+            assert len(arrays[layer]) == (patches["layer"] == layer).sum()
+            assert np.abs(arrays[layer]).max() <= 1
+    images = pd.read_parquet(carried / "images.parquet")
+    with np.load(carried / "representations.npz") as arrays:
+        assert all(len(arrays[layer]) == len(images) for layer in arrays)
+    if network == "digitcnn":
+        assert not (carried / "energy.parquet").exists()
+    else:
+        assert list(pd.read_parquet(carried / "energy.parquet")) == ENERGY
+    assert tables["identity/units"].empty == (network in ("digitcnn", "fivecnn"))
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_the_form_of_a_trained_network(study, network):
+    """Pinned with literals: ``artifacts/networks.py`` is no dep of stage train (``graph.NO_SAY_IN_TRAINING``)."""
+    folder = study.folder / "data/networks" / network
+    assert list(json.loads((folder / "network.json").read_text())) == DESCRIPTION
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert {name: value if name == "parameters" else list(value) for name, value in metrics.items()} == {
+        "parameters": metrics["parameters"],
+        "train": MEASURED,
+        "validation": MEASURED,
+    }
+    assert {path.name for path in folder.iterdir()} == {
+        *("history.parquet", "metrics.json", "network.json", "normalisation.safetensors", "untrained.safetensors"),
+        "weights.safetensors",
+    }
+
+
+def test_the_metrics_are_those_of_all_networks(study):
     metrics = json.loads((study.folder / "reports/metrics.json").read_text())
     assert list(metrics) == sorted(NETWORKS)
 
@@ -205,7 +230,7 @@ def test_a_queued_experiment_runs_by_itself(study):
 
 
 def test_two_processes_extract_the_same_bytes(study, copy):
-    """The stage starts its workers itself when ``train.devices`` says so."""
+    """The stage starts its workers itself when ``workers.devices`` says so."""
     params = copy / "params.yaml"
     whole = params.read_text()
     folder = copy / "data/activations/fivecnn"
@@ -258,7 +283,7 @@ def test_a_network_that_does_not_exist_is_refused(study):
     [
         ("train", ["resnet35"], "unknown network 'resnet35'"),
         ("prepare", ["imagenet0"], "unknown data set 'imagenet0'"),
-        ("extract", ["resnet18"], "train.resnet18"),
+        ("extract", ["resnet18"], "params.yaml has no training 'resnet18'"),
     ],
 )
 def test_bad_names_end_in_one_line(study, stage, args, words):
