@@ -1,4 +1,4 @@
-"""Multiplications and additions of each network at 224 px: what the estimates of docs/scale.md are made of.
+"""Multiplications and additions of each network at 224 px, from which docs/scale.md estimates times.
 
 Counted by torch's own counter on networks without weights. A multiplication and an addition are two operations.
 """
@@ -20,15 +20,15 @@ def count(name: str, size: int, classes: int) -> dict[str, float]:
         network(images)
     with FlopCounterMode(display=False) as step:
         network(images).sum().backward()
-    found = layers(network, size, 3)
-    responses = sum(layer.units * layer.map_size[0] * layer.map_size[1] for layer in found)
+    all_layers = layers(network, size, 3)
+    responses = sum(layer.units * layer.map_size[0] * layer.map_size[1] for layer in all_layers)
     return {
         "parameters": sum(p.numel() for p in network.parameters()),
         "forward": forward.get_total_flops() / 2,
         "step": step.get_total_flops() / 2,
         "responses": responses,
-        "units": sum(layer.units for layer in found),
-        "layers": len(found),
+        "units": sum(layer.units for layer in all_layers),
+        "layers": len(all_layers),
     }
 
 

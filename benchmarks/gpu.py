@@ -1,9 +1,9 @@
-"""Training and extraction against the bare model on the same card: the share of its speed that is left.
+"""Training and extraction against the bare model on the same card: their speed as a share of the model's.
 
-The yardsticks are the model's own optimisation step on one synthetic batch that already lies on the device (same
-precision, memory format and compilation), and its own forward pass over such a batch. The aim is 90%
-of each. Where there is no GPU this says so and ends well; ``--device cpu --quick`` runs the same
-measurement small on the CPU, which shows the loops' own overhead and nothing of a GPU.
+Training is compared with the model's own optimisation step on one synthetic batch that already lies on the device, in
+the same precision, memory format and compilation. Extraction is compared with its own forward pass over such a batch.
+The aim is 90% of each. Without a GPU nothing is measured. ``--device cpu --quick`` runs the same measurement small on
+the CPU; it shows the overhead of the loops, not a GPU's speed.
 """
 
 import argparse
@@ -22,13 +22,13 @@ import torch.nn.functional as F
 
 from receptive import networks
 from receptive.datasets.prepared import prepare
-from receptive.parallel.device import autocast, wants_compiling
 from receptive.loading import Batches, normalised, read_split
 from receptive.methods.capture import for_inference, outputs_of
 from receptive.methods.extraction import Extraction
+from receptive.networks.layers import layers
 from receptive.networks.parts.blocks import initialise
 from receptive.networks.parts.normalisation import Normalisation
-from receptive.networks.layers import layers
+from receptive.parallel.device import autocast, wants_compiling
 from receptive.params.recipe import Recipe
 from receptive.training.loop import optimiser_of, train
 
@@ -69,9 +69,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--size", type=int, default=224, help="side of the images in px")
     parser.add_argument("--width", type=float, default=1.0)
     parser.add_argument("--batch", type=int, default=256)
-    parser.add_argument("--steps", type=int, default=60, help="steps a measurement; the median of --repeats counts")
+    parser.add_argument("--steps", type=int, default=60, help="steps per measurement; the median of --repeats counts")
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--quick", action="store_true", help="next to nothing: for tests of the benchmark itself")
+    parser.add_argument("--quick", action="store_true", help="very small: for tests of the benchmark itself")
     parser.add_argument("--out", type=Path, help="JSON; default docs/results/<hardware>/bench.json")
     arguments = parser.parse_args()
     if arguments.quick:
@@ -81,7 +81,7 @@ def parse() -> argparse.Namespace:
 
 
 def compare_training(name: str, device: torch.device, arguments: argparse.Namespace) -> dict:
-    """Images a second of ``training.train`` (its best epoch but the first) and of the model's own step."""
+    """Images per second of ``training.loop.train`` (median epoch after the first) and of the model's own step."""
     reset_memory(device)
     prepared = synthetic(arguments)
     recipe = recipe_of(arguments, epochs=arguments.repeats + 1)
@@ -121,7 +121,7 @@ def bare_steps(name, device, arguments, recipe, compiled) -> float:
 
 @torch.no_grad()
 def compare_extraction(name: str, device: torch.device, arguments: argparse.Namespace) -> dict:
-    """Images a second of ``Extraction`` and of the model's own forward through the same layers."""
+    """Images per second of ``Extraction`` and of the model's own forward pass through the same layers."""
     reset_memory(device)
     network = build(name, arguments).eval()
     found = layers(network, arguments.size, 3)
@@ -147,7 +147,7 @@ def compare_extraction(name: str, device: torch.device, arguments: argparse.Name
 
 
 def speed_of(step, device, arguments) -> float:
-    """Images a second of ``step`` on one batch: the median of the repeats, after a warm-up."""
+    """Images per second of ``step`` on one batch: the median of the repeats, after a warm-up."""
     for _ in range(3):
         step()
     speeds = []
@@ -171,9 +171,10 @@ def build(name: str, arguments: argparse.Namespace) -> torch.nn.Module:
 def recipe_of(arguments: argparse.Namespace, epochs: int) -> Recipe:
     """KS 3.1, but for the number of epochs and a rate that synthetic labels survive."""
     return Recipe(
-        data="natural", width=arguments.width, normalisation="standardise", first_scale=1.0, optimiser="sgd",
-        learning_rate=1e-4, momentum=0.9, weight_decay=1e-4, schedule="constant", epochs=epochs,
-        batch_size=arguments.batch, crop_area=[0.08, 1.0], flip=True,
+        data="natural", width=arguments.width, batch_norm=None, dropout=None, conv_stride=None,
+        normalisation="standardise", weights="ours", first_scale=1.0, optimiser="sgd", learning_rate=1e-4, momentum=0.9,
+        weight_decay=1e-4, schedule="constant", step_epochs=30, step_factor=0.1, warmup_epochs=0.0, clip_norm=None,
+        epochs=epochs, batch_size=arguments.batch, crop_area=[0.08, 1.0], crop_aspect=[3 / 4, 4 / 3], flip=True,
     )  # fmt: skip
 
 
@@ -219,7 +220,7 @@ def reset_memory(device: torch.device) -> None:
 
 
 def peak_memory_gb(device: torch.device) -> float:
-    """The GPU's, since the measurement began; on a CPU the process's own, since it began."""
+    """Peak of the GPU's memory since the measurement began; on a CPU, of the process's memory since it began."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 1e9
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -227,7 +228,7 @@ def peak_memory_gb(device: torch.device) -> float:
 
 
 def hardware(device: torch.device) -> dict:
-    """What it was measured on; no names of machines or people."""
+    """The hardware and versions that were measured; no names of machines or people."""
     facts = {
         "name": torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU {platform.machine()}",
         "threads": torch.get_num_threads(),

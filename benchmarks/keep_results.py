@@ -1,6 +1,6 @@
 """Keeps the small results of a study on this machine under docs/results/<hardware>/: tables, a few figures, versions.
 
-What is kept is what lies in reports/, untouched; the folder's name is the GPU's own.
+They are copied from reports/ as they are; the folder has the name of the GPU.
 """
 
 import json
@@ -13,8 +13,8 @@ from pathlib import Path
 import torch
 from gpu import hardware, slug
 
+from receptive.artifacts.report import FOLDER as REPORTS
 from receptive.errors import ReceptiveError
-from receptive.io.artifacts import REPORTS
 from receptive.params.reading import load_params
 
 FIGURES = ("training_curves*", "yu6_sparsity*", "ks4_*", "ks6_*", "ks8_*", "yu4_*", "yu_energy_outside*", "data_*")
@@ -23,10 +23,10 @@ PACKAGES = ("torch", "torchvision", "numpy", "pandas", "scipy", "scikit-learn", 
 
 
 def keep(results: Path) -> Path:
-    """Copies the results; a folder that is there keeps its bench.json and gives way in everything else.
+    """Copies the results below ``results`` and returns their folder. Of an older folder only bench.json is kept.
 
     Raises:
-        ReceptiveError: no report has been made.
+        ReceptiveError: reports/ holds no report of the networks of params.yaml.
     """
     params = load_params()
     metrics = REPORTS / "metrics.json"
@@ -45,7 +45,7 @@ def keep(results: Path) -> Path:
             shutil.copy(path, folder / "figures" / path.name)
     shutil.copy(metrics, folder / "metrics.json")
     shutil.copy("params.yaml", folder / "params.yaml")
-    found = {
+    versions = {
         "hardware": facts,
         "profile": params.profile,
         "dataset": params.dataset,
@@ -53,7 +53,7 @@ def keep(results: Path) -> Path:
         "system": f"{platform.system()} {platform.machine()}",
         "packages": {name: version(name) for name in PACKAGES},
     }
-    (folder / "versions.json").write_text(json.dumps(found, indent=2, sort_keys=True) + "\n")
+    (folder / "versions.json").write_text(json.dumps(versions, indent=2, sort_keys=True) + "\n")
     return folder
 
 

@@ -1,4 +1,4 @@
-"""The benchmark's mechanics on the CPU; what it measures there says nothing of a GPU."""
+"""The mechanics of the benchmarks, on the CPU; the speeds there say nothing of a GPU."""
 
 import importlib
 import json
@@ -32,6 +32,7 @@ def bench(*arguments: str) -> subprocess.CompletedProcess:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_without_a_gpu_it_says_so_in_one_line_and_ends_well(tmp_path):
     done = bench("--out", str(tmp_path / "bench.json"))
@@ -41,19 +42,18 @@ def test_without_a_gpu_it_says_so_in_one_line_and_ends_well(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_on_a_cpu_its_mechanics_run(tmp_path):
     out = tmp_path / "bench.json"
     done = bench("--device", "cpu", "--quick", "--out", str(out))
-    found = json.loads(out.read_text())
-    assert found["hardware"]["name"].startswith("CPU")
-    (rows,) = found["networks"].values()
+    written = json.loads(out.read_text())
+    assert written["hardware"]["name"].startswith("CPU")
+    (rows,) = written["networks"].values()
     assert set(rows) == {"training", "extraction"}
     for what, row in rows.items():
         assert row["share"] == pytest.approx(row["images_per_s"] / row["bare_images_per_s"])
         assert row["peak_memory_gb"] > 0.05
         assert f"resnet34 {what}: {row['images_per_s']:.0f} images/s" in done.stdout
-    # the loop's own overhead: loose, for a machine that others use at the same time
-    assert 0.4 < rows["training"]["share"] < 2.5
 
 
 def test_operations_are_those_of_vgg16_by_hand(monkeypatch):
@@ -85,8 +85,8 @@ def test_results_are_kept_as_they_are(tmp_path, monkeypatch):
     folder = kept.keep(Path("docs/results"))
     (folder / "bench.json").write_text("{}")
     assert kept.keep(Path("docs/results")) == folder  # again: the bench stays
-    found = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
-    assert found == [
+    files = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+    assert files == [
         *("bench.json", "figures/training_curves.png", "metrics.json", "params.yaml"),
         *("tables/accuracy.csv", "versions.json"),
     ]

@@ -102,7 +102,7 @@ def test_fields_as_a_table():
     assert lines == run("fields", "alexcnn", "--format", "table").splitlines()
 
 
-@pytest.mark.parametrize("name", ["resnet34", "plainnet34"])
+@pytest.mark.parametrize("name", ["resnet34", "plainnet34", "resnet34-2"])  # a second training has the same fields
 def test_fields_of_residual_networks(name):
     rows = {row["alias"]: row["size"] for row in json.loads(run("fields", name, "--format", "json"))}
     assert [rows[alias] for alias in ("max pool", "layer 3", "layer 7")] == [11, 27, 59]
@@ -119,8 +119,8 @@ def test_the_size_is_that_of_the_images(vggcnn_csv):
 
 def test_fields_of_torchvision():
     rows = csv.DictReader(run("fields", "torchvision:alexnet", "--format", "csv").splitlines())
-    found = {row["alias"]: tuple(int(row[number]) for number in ("size", "stride", "start")) for row in rows}
-    assert found == {
+    fields = {row["alias"]: tuple(int(row[number]) for number in ("size", "stride", "start")) for row in rows}
+    assert fields == {
         "c1": (11, 4, -2), "p1": (19, 8, -2), "c2": (51, 8, -18), "p2": (67, 16, -18), "c3": (99, 16, -34),
         "c4": (131, 16, -50), "c5": (163, 16, -66), "p5": (195, 32, -66),
     }  # fmt: skip

@@ -1,4 +1,4 @@
-"""The stage ``train`` with weights from elsewhere, in a project folder of its own, and the names in DVC's graph."""
+"""The stage ``train`` with weights that are given, in a project folder of its own, and the names in DVC's graph."""
 
 import itertools
 import json
@@ -14,9 +14,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from receptive.artifacts.prepared import write_prepared
 from receptive.datasets.prepared import prepare
 from receptive.errors import ReceptiveError
-from receptive.io.artifacts import write_prepared
 from receptive.networks.torchvision_loader import import_torchvision
 from receptive.params.reading import compose, load_params
 from receptive.stages import run
@@ -161,19 +161,19 @@ def test_parameters_that_ask_for_weights_nobody_has_are_refused(folder):
 
 
 def test_names_stand_in_dvcs_graph(folder):
-    compose(folder, ("models=[torchvision:vgg16,timm:resnet18.a1_in1k,resnet34]", "seeds=[1,3]", "seed=4"))
+    compose(folder, ("models=[torchvision:vgg16,timm:resnet18.a1_in1k,resnet34]", "trainings_each=[1,3]", "seed=4"))
     params = load_params(folder / "params.yaml")
     bases = ["torchvision-vgg16", "timm-resnet18-a1_in1k", "resnet34"]
     assert params.models == bases
-    assert list(params.replicas) == [*bases, *(f"{base}-3" for base in bases)]
-    assert params.recipe("torchvision:vgg16") == params.recipe("torchvision-vgg16-3") == params.train["others"]
-    assert params.trainings("timm-resnet18-a1_in1k") == ["timm-resnet18-a1_in1k", "timm-resnet18-a1_in1k-3"]
+    assert list(params.trainings) == [*bases, *(f"{base}-3" for base in bases)]
+    assert params.recipe("torchvision-vgg16") == params.recipe("torchvision-vgg16-3") == params.train["others"]
+    assert params.trainings_of("timm-resnet18-a1_in1k") == ["timm-resnet18-a1_in1k", "timm-resnet18-a1_in1k-3"]
     shutil.copy(PROJECT / "dvc.yaml", folder)
     dvc = [sys.executable, "-m", "dvc"]
     quiet = {"cwd": folder, "capture_output": True, "text": True, "check": True}
     subprocess.run([*dvc, "init", "--no-scm", "-q"], **quiet)
     stages = subprocess.run([*dvc, "stage", "list", "--names-only"], **quiet).stdout.split()
-    assert {f"train@{name}" for name in params.replicas} <= set(stages)
+    assert {f"train@{name}" for name in params.trainings} <= set(stages)
 
 
 def test_weights_of_all_and_of_one(folder):

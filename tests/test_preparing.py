@@ -14,14 +14,16 @@ from trees import save_image
 
 from receptive import datasets, networks
 from receptive.artifacts.image_store import ImageStore
-from receptive.io import artifacts
+from receptive.artifacts.prepared import read_prepared, write_prepared
 from receptive.loading import read_split
 from receptive.networks.parts.blocks import initialise
 from receptive.networks.parts.normalisation import Normalisation
 from receptive.networks.torchvision_loader import import_torchvision
-from receptive.params import schema as params
+from receptive.params.reading import compose, load_params
 from receptive.params.recipe import Recipe
-from receptive.training import loop as training
+from receptive.training.loop import train
+
+pytestmark = pytest.mark.slow  # stages and commands, each in a process of its own
 
 import_torchvision()
 from torchvision.transforms import CenterCrop, Compose, Resize  # noqa: E402
@@ -43,7 +45,7 @@ class Workplace:
 
     def choose(self, *overrides):
         small = ("prepare.folder.size=32", "prepare.folder.stored_size=36")
-        params.compose(self.folder, ("dataset=folder", "model=resnet34", "profile=smoke", *small, *overrides))
+        compose(self.folder, ("dataset=folder", "model=resnet34", "profile=smoke", *small, *overrides))
 
     def run(self, *command, **variables):
         clean = {k: v for k, v in os.environ.items() if not k.startswith(("DVC_", "RECEPTIVE_"))}
@@ -95,7 +97,7 @@ def test_prepared_folder(work):
     assert "data/prepared/folder: 79 images of 2 classes" in done.stdout
     assert list((work.folder / "scratch").iterdir()) == []
     where = work.folder / "data/prepared/folder"
-    prepared = artifacts.read_prepared("folder", where)
+    prepared = read_prepared("folder", where)
     assert (prepared.surround[1] == 17).all()
     assert prepared.images.shape == (80, 32, 32, 3)
     assert prepared.surround.shape == (80, 36, 36, 3)
@@ -113,7 +115,7 @@ def test_prepared_folder(work):
     assert work.prepare(RECEPTIVE_FOLDER="nowhere").returncode == 0
     second = work.files()
     assert list(first) == list(second)
-    assert not (artifacts.read_prepared("folder", where).surround[1] != marked).any()
+    assert not (read_prepared("folder", where).surround[1] != marked).any()
     same = {name for name in first if first[name] == second[name]}
     assert {
         "prepared/folder/files.parquet",
@@ -211,7 +213,7 @@ def test_an_epoch_at_the_papers_sizes(tmp_path):
         for i in range(6):
             photograph(pictures / name / f"{i}.jpg", 10 * k + i, *((500, 375), (300, 400))[i % 2])
     (tmp_path / "conf").symlink_to(PROJECT / "conf")
-    chosen = params.load_params(params.compose(tmp_path, ("profile=paper", "dataset=folder", "model=resnet34")))
+    chosen = load_params(compose(tmp_path, ("profile=paper", "dataset=folder", "model=resnet34")))
     parameters = {key: value for key, value in chosen.preparation("folder").items() if key != "path"}
     assert (parameters["size"], parameters["stored_size"]) == (224, 256)
 
@@ -219,7 +221,7 @@ def test_an_epoch_at_the_papers_sizes(tmp_path):
         return ImageStore(tmp_path / "store", images, side)
 
     made = datasets.load("folder", parameters, 0, root=pictures, open_store=open_store)
-    prepared = artifacts.read_prepared("folder", artifacts.write_prepared(made, tmp_path / "prepared"))
+    prepared = read_prepared("folder", write_prepared(made, tmp_path / "prepared"))
     split, validation = read_split(prepared, "train", surround=True), read_split(prepared, "validation")
     assert (split.images.shape, split.size) == ((10, 256, 256, 3), 224)
     assert validation.images.shape == (2, 224, 224, 3)
@@ -233,7 +235,7 @@ def test_an_epoch_at_the_papers_sizes(tmp_path):
     )
     seen = {True: [], False: []}
     normalisation.register_forward_pre_hook(lambda _, inputs: seen[network.training].append(inputs[0].clone()))
-    history = training.train(network, normalisation, split, validation, recipe, 0, torch.device("cpu"))
+    history = train(network, normalisation, split, validation, recipe, 0, torch.device("cpu"))
     assert [row["split"] for row in history] == ["train", "validation"]
     assert all(np.isfinite(row["loss"]) for row in history)
 

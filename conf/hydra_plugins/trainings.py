@@ -11,28 +11,27 @@ FAMILIES = {
     "alexcnn": "alexcnn",
     "vggcnn": "vggcnn",
     "smallnets": "digitcnn|fivecnn",
-    "foreign": "(torchvision|timm)-.+",
+    "foreign": "(torchvision|timm)-.*",
 }
-"""The file of receptive.networks.families that builds a network, by the network's name."""
+"""The file of receptive.networks.families that builds a network, by a pattern of its name."""
 
 
 def trainings(models, each, *, _root_) -> DictConfig:
-    """Every training by its name: the first has its network's, the third of resnet34 is resnet34-3.
+    """The trainings by name: the first of resnet34 is resnet34, the third is resnet34-3.
 
-    A value says what DVC is to follow for it: the network (and so its recipe), the file of its family, the prepared
-    set of its images, and the classes it learns (None: all).
+    A value names what DVC follows for the training: the network (and so its recipe), the file of the network's family,
+    the prepared set of its images, and the classes that it learns (None: all).
 
     A colon or a dot cannot stand in the names of DVC's stages: torchvision:vgg16 becomes torchvision-vgg16.
-    DVC follows the section ``train.<network>``, so a network of torchvision or timm without one gets ``train.others``.
+    DVC follows the section ``train.<network>``. So a network of torchvision or timm that has none gets a copy of
+    ``train.others``.
 
     Args:
         models: names of networks.
-        each: how many trainings of each, or a list of their numbers, from 1 on.
+        each: number of trainings per network, or a list of their numbers, which count from 1.
     """
-    if isinstance(each, int):
-        numbers = list(range(1, each + 1))
-    else:
-        numbers = list(each) if isinstance(each, ListConfig) else []
+    listed = list(each) if isinstance(each, ListConfig) else []
+    numbers = list(range(1, each + 1)) if isinstance(each, int) else listed
     if 1 not in numbers or any(not isinstance(number, int) or number < 1 for number in numbers):
         raise ValueError(
             f"trainings_each={each}: a number from 1 on, or a list with 1, the training that the report shows"

@@ -1,4 +1,4 @@
-"""The command ``receptive``: what there is, and what each layer of a network sees."""
+"""The command ``receptive``: lists networks and data sets, shows receptive fields, composes params.yaml."""
 
 import csv
 import json
@@ -36,8 +36,8 @@ def fields(
     from receptive.networks.layers import field_rows, layers
 
     networks.check_name(network)
-    default, channels = networks.default_image(network)
-    side = size or default
+    papers_side, channels = networks.default_image(network)
+    side = size or papers_side
     rows = field_rows(layers(networks.outline(network, image_size=side, channels=channels), side, channels))
     if format is Format.json:
         print(json.dumps(rows, indent=2))
@@ -48,7 +48,7 @@ def fields(
         writer.writeheader()
         writer.writerows(rows)
         return
-    texts = [columns, *([str(row[c]) for c in columns] for row in rows)]
+    texts = [columns, *([str(row[column]) for column in columns] for row in rows)]
     widths = [max(len(line[i]) for line in texts) for i in range(len(columns))]
     for line in texts:
         left = [text.ljust(width) for text, width in zip(line[:3], widths, strict=False)]
@@ -64,11 +64,11 @@ def compose(
 ) -> None:
     """Rewrite params.yaml from conf/: the default choice of every group, or what OVERRIDES choose instead.
 
-    What is impossible is refused, and params.yaml stays as it was.
+    Impossible parameters are refused, and params.yaml stays as it was.
     """
-    from receptive.params.reading import compose as write
+    from receptive.params import reading
 
-    print(f"wrote {write(overrides=tuple(overrides or ()))}")
+    print(f"wrote {reading.compose(overrides=tuple(overrides or ()))}")
 
 
 @app.command(name="networks")
@@ -93,20 +93,20 @@ def list_datasets() -> None:
 
 @app.command()
 def check(dataset: Annotated[str, typer.Argument(help="folder, imagenet or mnist.")]) -> None:
-    """Check the files of a data set: what is missing, and whether they are those that were prepared."""
+    """Check the files of a data set: what is missing or damaged, and whether they are those that were prepared."""
     from importlib import import_module
 
     from receptive import datasets
+    from receptive.artifacts.prepared import prepared_sources, raw_folder
     from receptive.datasets.files import check_damage
-    from receptive.io import artifacts
     from receptive.params.reading import load_params
 
     datasets.check_name(dataset)
     if dataset not in datasets.FROM_FILES:
         raise ReceptiveError(f"{dataset} has no files of yours to check: check one of {', '.join(datasets.FROM_FILES)}")
     params = load_params()
-    chosen = params.preparation(dataset) if getattr(params.prepare, dataset) else {}  # else: as by default
-    root = artifacts.raw_folder(dataset, chosen.get("path"))
+    chosen = params.preparation(dataset) if getattr(params.prepare, dataset) else {}  # {}: the reader's defaults
+    root = raw_folder(dataset, chosen.get("path"))
     reader = import_module(f"receptive.datasets.{dataset}")
     if dataset == "mnist":
         if lacking := reader.missing(root):
@@ -115,17 +115,17 @@ def check(dataset: Annotated[str, typer.Argument(help="folder, imagenet or mnist
         return
     names = ("classes", "validation_share")
     seed = {"seed": params.seed} if dataset == "folder" else {}
-    found = reader.find(root, **{name: chosen[name] for name in names if name in chosen}, **seed)
-    counts = {split: int((found.splits == split).sum()) for split in ("train", "validation")}
+    listing = reader.find(root, **{name: chosen[name] for name in names if name in chosen}, **seed)
+    counts = {split: int((listing.splits == split).sum()) for split in ("train", "validation")}
     print(
-        f"{found.root}: {counts['train']:,} training and {counts['validation']:,} validation images "
-        f"of {len(found.classes)} classes"
+        f"{listing.root}: {counts['train']:,} training and {counts['validation']:,} validation images "
+        f"of {len(listing.classes)} classes"
     )
-    unreadable = found.unreadable()
-    check_damage(found, unreadable, chosen.get("damaged", "skip"))
+    unreadable = listing.unreadable()
+    check_damage(listing, unreadable, chosen.get("damaged", "skip"))
     for row, reason in unreadable.items():
-        print(f"damaged, to be left out: {found.files[row]} ({reason})")
-    if artifacts.prepared_sources(dataset) not in (None, found.digest()):
+        print(f"damaged, to be left out: {listing.files[row]} ({reason})")
+    if prepared_sources(dataset) not in (None, listing.digest()):
         raise ReceptiveError(
             f"data/prepared/{dataset} was made of other files, or of another split: run "
             f"'dvc repro --force --single-item prepare@{dataset}', then 'dvc repro'"
@@ -133,7 +133,7 @@ def check(dataset: Annotated[str, typer.Argument(help="folder, imagenet or mnist
 
 
 def main() -> None:
-    """Entry point: errors that the user can mend end in one line and exit code 1."""
+    """Runs the command. Errors that the user can mend end in one line and exit code 1."""
     try:
         app()
     except ReceptiveError as error:

@@ -1,7 +1,9 @@
 """params.yaml: composed from conf/, and refused in one line wherever it cannot be meant."""
 
 import copy
+import importlib.util
 import shutil
+import typing
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,9 @@ import yaml
 
 from receptive import networks
 from receptive.errors import ReceptiveError
+from receptive.methods import maximization
+from receptive.networks.parts import normalisation
+from receptive.params import recipe, schema, sections
 from receptive.params.reading import compose, load_params
 
 PROJECT = Path(__file__).parents[2]
@@ -54,6 +59,7 @@ def test_every_group_is_tried():
     assert {path.stem for path in (PROJECT / "conf" / "profile").glob("*.yaml")} == set(PROFILES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize("model", GROUPS)
 def test_every_group_composes_and_is_possible(folder, model, profile):
@@ -63,7 +69,7 @@ def test_every_group_composes_and_is_possible(folder, model, profile):
     assert params.profile == profile
     for name in params.models:
         assert params.recipe(name).epochs >= 1
-        assert params.dataset_of(name) in params.datasets
+        assert params.training(name).images in params.datasets
 
 
 DATASETS = {
@@ -79,6 +85,7 @@ def test_every_choice_of_data_is_tried():
     assert {path.stem for path in (PROJECT / "conf" / "dataset").glob("*.yaml")} == set(DATASETS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize("dataset", DATASETS)
 def test_every_choice_of_data_composes_and_is_possible(folder, dataset, profile):
@@ -89,7 +96,10 @@ def test_every_choice_of_data_composes_and_is_possible(folder, dataset, profile)
     for name in params.datasets:
         assert params.preparation(name)
     for name in params.models:
-        assert params.dataset_of(name) in params.datasets
+        assert params.training(name).images in params.datasets
+    wordnet = ["n01443537", "n02110185", "n07749582", "n01518878", "n01729977"]
+    embedded = ["astronaut", "cat", "coffee", "dahlia", "rocket"]
+    assert params.data.five == {"collages": embedded, "imagenet": wordnet, "folder": None}[params.data.natural]
 
 
 @pytest.mark.parametrize("dataset", ["folder", "imagenet", "papers"])
@@ -107,10 +117,9 @@ def test_five_classes_of_a_folder_are_the_users_choice(folder):
     with pytest.raises(ReceptiveError, match=r"data.five: 'fivecnn' learns five classes of folder: name them, or cho"):
         load_params(compose(folder, ("dataset=folder",)))
     named = load_params(compose(folder, ("dataset=folder", "data.five=[a,b,c,d,e]")))
-    assert named.classes_of("fivecnn") == ["a", "b", "c", "d", "e"]
+    assert named.training("fivecnn").classes == ["a", "b", "c", "d", "e"]
     others = load_params(compose(folder, ("dataset=folder", "model=residual")))
-    with pytest.raises(ReceptiveError, match=r"data.five names no classes for fivecnn .*: name five of folder"):
-        others.classes_of("fivecnn")
+    assert {training.classes for training in others.trainings.values()} == {None}
 
 
 @pytest.mark.parametrize(
@@ -136,21 +145,44 @@ def test_single_values_are_overridden(folder, default):
     assert params.recipe("alexcnn").width == default["train"]["alexcnn"]["width"]
 
 
-@pytest.mark.parametrize(("seeds", "numbers"), [("2", [1, 2]), ("[1,5]", [1, 5]), ("[4,1]", [4, 1]), ("1", [1])])
-def test_every_network_is_trained_as_often_as_seeds_says(folder, seeds, numbers):
-    params = load_params(compose(folder, ("model=residual", f"seeds={seeds}")))
+@pytest.mark.parametrize(("each", "numbers"), [("2", [1, 2]), ("[1,5]", [1, 5]), ("[4,1]", [4, 1]), ("1", [1])])
+def test_every_network_is_trained_as_often_as_trainings_each_says(folder, each, numbers):
+    params = load_params(compose(folder, ("model=residual", f"trainings_each={each}")))
     names = [name if k == 1 else f"{name}-{k}" for k in numbers for name in ("resnet34", "plainnet34")]
-    assert list(params.replicas) == names
-    assert params.trainings("plainnet34") == names[1::2]
-    for name in names:
-        assert params.recipe(name) is params.train[networks.base_name(name)]
-        assert params.dataset_of(name) == "collages"
+    assert list(params.trainings) == names
+    assert params.trainings_of("plainnet34") == names[1::2]
+    for name, network in zip(names, ["resnet34", "plainnet34"] * len(numbers), strict=True):
+        assert params.training(name).network == network
+        assert params.recipe(name) is params.train[network]
 
 
-@pytest.mark.parametrize("seeds", ["0", "-1", "[]", "[2,3]", "[1,0]", "x", "1.5", "null"])
-def test_impossible_seeds_do_not_compose(folder, seeds):
-    with pytest.raises(ReceptiveError, match=r"seeds=.*a number from 1 on, or a list with 1"):
-        compose(folder, (f"seeds={seeds}",))
+@pytest.mark.parametrize("each", ["0", "-1", "[]", "[2,3]", "[1,0]", "x", "1.5", "null"])
+def test_impossible_numbers_of_trainings_do_not_compose(folder, each):
+    with pytest.raises(ReceptiveError, match=r"trainings_each=.*a number from 1 on, or a list with 1"):
+        compose(folder, (f"trainings_each={each}",))
+
+
+def test_a_training_names_what_dvc_follows_for_it(folder):
+    """The network, the file of its family, its prepared set and its classes."""
+    params = load_params(compose(folder, ("dataset=mnist", "models=[resnet34,digitcnn,fivecnn,timm:resnet18.a1_in1k]")))
+    five = ["astronaut", "cat", "coffee", "dahlia", "rocket"]
+    assert {name: tuple(training.model_dump().values()) for name, training in params.trainings.items()} == {
+        "resnet34": ("resnet34", "resnet", "collages", None),
+        "digitcnn": ("digitcnn", "smallnets", "mnist", None),
+        "fivecnn": ("fivecnn", "smallnets", "collages", five),
+        "timm-resnet18-a1_in1k": ("timm-resnet18-a1_in1k", "foreign", "collages", None),
+    }
+
+
+def test_conf_knows_the_families_of_networks(folder):
+    """conf/ must compose without the project's code, so it repeats which file builds which network."""
+    spec = importlib.util.spec_from_file_location("trainings", PROJECT / "conf" / "hydra_plugins" / "trainings.py")
+    plugin = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(plugin)
+    assert plugin.FAMILIES == networks.FAMILIES
+    files = {path.stem for path in (PROJECT / "src/receptive/networks/families").glob("*.py")} - {"__init__"}
+    assert set(networks.FAMILIES) == files
+    assert {networks.family_of(name) for name in networks.names()} == files - {"foreign"}
 
 
 def test_the_paper_profile_is_the_papers(folder):
@@ -207,9 +239,9 @@ def test_what_is_impossible_is_not_written(tmp_path, overrides, reason):
             (tmp_path / "params.yaml").write_bytes(before)
         with pytest.raises(ReceptiveError) as caught:
             compose(tmp_path, overrides)
-        said = str(caught.value)
-        assert said.removeprefix(f"{tmp_path / 'params.yaml'} is not written: ").startswith(reason)
-        assert "\n" not in said
+        line_shown = str(caught.value)
+        assert line_shown.removeprefix(f"{tmp_path / 'params.yaml'} is not written: ").startswith(reason)
+        assert "\n" not in line_shown
         assert {path.name for path in tmp_path.iterdir()} - {"conf"} == ({"params.yaml"} if before else set())
     assert (tmp_path / "params.yaml").read_bytes() == before
 
@@ -230,7 +262,7 @@ def write(folder, values):
 
 
 def assert_holds(read, written):
-    """Everything written is read again; a section may have further parameters, at their defaults."""
+    """Everything written is read again; where a parameter was absent, None is read."""
     if isinstance(written, dict):
         for key, value in written.items():
             assert_holds(read[key], value)
@@ -244,34 +276,74 @@ def assert_holds(read, written):
 
 def test_what_is_read_is_what_was_written(tmp_path, default):
     params = load_params(write(tmp_path, default))
-    written = copy.deepcopy(default)
-    among_recipes = {name: written["train"].pop(name) for name in ("devices", "nodes")}
-    assert_holds(params.model_dump(), written)
-    assert_holds(params.scale.model_dump(), among_recipes)
+    assert_holds(params.model_dump(), default)
     for name in default["datasets"]:
         assert params.preparation(name) == default["prepare"][name]
-    assert {name: params.dataset_of(name) for name in STUDIED} == dict.fromkeys(STUDIED, "collages") | {
-        "digitcnn": "digits"
-    }
-    assert {name: params.classes_of(name) for name in STUDIED} == dict.fromkeys(STUDIED) | {
-        "fivecnn": default["data"]["five"]
-    }
+    images = {name: params.training(name).images for name in STUDIED}
+    assert images == dict.fromkeys(STUDIED, "collages") | {"digitcnn": "digits"}
+    classes = {name: params.training(name).classes for name in STUDIED}
+    assert classes == dict.fromkeys(STUDIED) | {"fivecnn": default["data"]["five"]}
+
+
+def parts(part=schema.Params):
+    """Every class of sections, from the whole down."""
+    yield part
+    for field in part.model_fields.values():
+        for kind in _classes(field.annotation):
+            yield from parts(kind)
+
+
+def _classes(annotation):
+    if isinstance(annotation, type) and issubclass(annotation, recipe.Section):
+        return [annotation]
+    return [kind for argument in typing.get_args(annotation) for kind in _classes(argument)]
+
+
+def test_the_schema_says_no_values():
+    """A default here would be a value that DVC does not see: only None, for what is absent, is one."""
+    seen = set(parts())
+    assert {schema.Params, recipe.Recipe, sections.MaximizeGroup, sections.Decoded} <= seen
+    for part in seen:
+        for name, field in part.model_fields.items():
+            assert field.is_required() or field.default is None, f"{part.__name__}.{name}"
+
+
+def choices(part, name):
+    """The words that a parameter may be."""
+
+    def words(annotation):
+        arguments = typing.get_args(annotation)
+        if typing.get_origin(annotation) is typing.Literal:
+            return {argument for argument in arguments if isinstance(argument, str)}
+        return set().union(*(words(argument) for argument in arguments)) if arguments else set()
+
+    return words(part.model_fields[name].annotation)
+
+
+def test_the_schema_knows_what_the_methods_know():
+    """The schema loads no torch, so it repeats what may be chosen."""
+    assert choices(sections.MaximizeGroup, "preset") == set(maximization.PRESETS)
+    assert choices(sections.Maximize, "iterations") == set(maximization.PRESETS)
+    assert choices(sections.MaximizeGroup, "objective") == set(maximization.OBJECTIVES)
+    assert choices(sections.MaximizeGroup, "initialisation") == set(maximization.INITIALISATIONS)
+    assert choices(recipe.Recipe, "normalisation") == set(normalisation.MODES)
 
 
 @pytest.mark.parametrize("name", ["resnet18", "torchvision:vgg16", "torchvision-vgg16", "timm:resnet18.a1_in1k"])
 def test_sections_by_network_take_every_spelling_of_a_known_one(tmp_path, default, name):
-    values = at(at(default, "embed.layers", {name: ["x"]}), "report.channels", {name: 3})
+    values = at(at(default, "embed.layers", {name: ["x"]}), "channels", {name: 3})
     params = load_params(write(tmp_path, at(values, "feature_maps.classes", {name: "cat"})))
-    assert list(params.embed.layers) == list(params.feature_maps.classes) == [networks.slug(name)]
-    assert params.channel_of(name, 64) == params.channel_of(networks.slug(name) + "-2", 64) == 3
+    assert list(params.embed.layers) == list(params.feature_maps.classes) == list(params.channels)
+    assert list(params.channels) == [networks.slug(name)]
 
 
-def test_the_channel_of_a_layer_is_its_last_where_it_has_fewer(tmp_path, default):
-    params = load_params(write(tmp_path, at(default, "report.channels", {"resnet34": 18})))
-    found = [params.channel_of("resnet34", units) for units in (64, 19, 18, 16)]
-    assert found == [18, 18, 17, 15]
-    assert params.channel_of("resnet34-2", 64) == 18
-    assert params.channel_of("vggcnn", 64) == 0
+def test_the_channel_of_a_layer_is_its_last_where_it_has_fewer(folder):
+    params = load_params(compose(folder, ("trainings_each=2", "channels={resnet34:18}")))
+    for name in ("resnet34", "resnet34-2"):
+        assert [params.channel_of(name, units) for units in (64, 19, 18, 16)] == [18, 18, 17, 15]
+    assert params.channel_of("vggcnn-2", 64) == 0
+    with pytest.raises(ReceptiveError, match=r"params.yaml has no training 'resnet34-3': choose one of resnet34, "):
+        params.channel_of("resnet34-3", 64)
 
 
 def test_parameters_cannot_be_changed(tmp_path, default):
@@ -336,8 +408,8 @@ CHANGES = [  # (parameter, value, what the line says of it)
     ("prepare.digits.validation_images", 5000, "prepare.digits.validation_images: input should be less than"),
     ("extract.top", 0, "extract.top: input should be greater than or equal to 1, not 0"),
     ("extract.hits_per_image", -1, "extract.hits_per_image: input should be greater than or equal to 0, not -1"),
-    ("mine.largest_field", 0.0, "mine.largest_field: input should be greater than 0, not 0.0"),
-    ("train.devices", 0, "train.devices: input should be greater than or equal to 1, not 0"),
+    ("stimuli.largest_field", 0.0, "stimuli.largest_field: input should be greater than 0, not 0.0"),
+    ("workers.devices", 0, "workers.devices: input should be greater than or equal to 1, not 0"),
     ("scale.compile", "yes", "scale.compile: input should be 'auto', True or False, not 'yes'"),
     ("data.five", ["a", "b", "c", "d"], "data.five: list should have at least 5 items"),
     # what does not fit together
@@ -345,13 +417,16 @@ CHANGES = [  # (parameter, value, what the line says of it)
     ("models", ["resnet35"], "unknown network 'resnet35': did you mean"),
     ("models", ["alexcnn", "alexcnn"], "models: a network is listed twice"),
     ("models", ["resnet18"], "train: network 'resnet18' of models has no section train.resnet18"),
-    ("models", ["resnet34"], "replicas: they are not those of models and seeds: run 'receptive compose'"),
-    ("seeds", 2, "replicas: they are not those of models and seeds: run 'receptive compose'"),
+    ("models", ["resnet34"], "trainings: they are not those of models and trainings_each: run 'receptive compose'"),
+    ("trainings_each", 2, "trainings: they are not those of models and trainings_each: run 'receptive compose'"),
+    ("trainings.vggcnn.family", "resnet", "trainings: they are not those of models and trainings_each: run 'recept"),
+    ("trainings.digitcnn.images", "collages", "trainings: they are not those of models and trainings_each: run"),
+    ("data.five", ["a", "b", "c", "d", "e"], "trainings: they are not those of models and trainings_each: run"),
     ("datasets", ["collages", "cifar"], "unknown data set 'cifar': choose one of collages, digits"),
     ("datasets", ["collages"], "data.digits: 'digits' is not one of datasets"),
     ("data.natural", "imagenet", "data.natural: 'imagenet' is not one of datasets"),
     ("prepare.digits", None, "prepare: data set 'digits' of datasets has no section prepare.digits"),
-    ("report.channels", {"resnt34": 3}, "report.channels.resnt34: unknown network 'resnt34': did you mean resnet34"),
+    ("channels", {"resnt34": 3}, "channels.resnt34: unknown network 'resnt34': did you mean resnet34"),
     ("report.filter_units", {"resnt34": [3]}, "report.filter_units.resnt34: unknown network 'resnt34': did you mean"),
     ("embed.layers", {"vggcn": ["c1_1"]}, "embed.layers.vggcn: unknown network 'vggcn': did you mean vggcnn"),
     ("embed.regions", {"vggcn": {}}, "embed.regions.vggcn: unknown network 'vggcn': did you mean vggcnn"),
@@ -362,7 +437,7 @@ CHANGES = [  # (parameter, value, what the line says of it)
         [{"networks": ["vgg"], "layers": ["overview"], "objective": "neuron", "preset": "ks"}],
         "maximize.groups.0.networks.0: unknown network 'vgg'",
     ),
-    ("report.channels", {"resnet34": -1}, "report.channels.resnet34: input should be greater than or equal to 0"),
+    ("channels", {"resnet34": -1}, "channels.resnet34: input should be greater than or equal to 0"),
 ]
 
 
@@ -371,10 +446,10 @@ def test_impossible_parameters_are_refused(tmp_path, default, where, value, line
     path = write(tmp_path, at(default, where, value))
     with pytest.raises(ReceptiveError) as caught:
         load_params(path)
-    said = str(caught.value)
-    assert said.startswith(f"{path}: ")
-    assert line in said
-    assert "\n" not in said
+    line_shown = str(caught.value)
+    assert line_shown.startswith(f"{path}: ")
+    assert line in line_shown
+    assert "\n" not in line_shown
 
 
 @pytest.mark.parametrize("where", ["seed", "train", "train.fivecnn.epochs", "data.five", "extract.top", "track.live"])
@@ -422,11 +497,12 @@ def test_sections_are_looked_up_by_name(tmp_path, default):
     assert params.recipe("alexcnn").normalisation == default["train"]["alexcnn"]["normalisation"]
     with pytest.raises(ReceptiveError, match="unknown network 'alexnet': did you mean"):
         params.recipe("alexnet")
-    with pytest.raises(ReceptiveError, match=r"params.yaml has no section train.resnet18: add one, or choose from "):
+    with pytest.raises(ReceptiveError, match=r"params.yaml has no training 'resnet18': choose one of alexcnn, .*"):
         params.recipe("resnet18")
     with pytest.raises(ReceptiveError, match="unknown data set 'cifar'"):
         params.preparation("cifar")
     only = at(at(default, "prepare.digits", remove=True), "datasets", ["collages"])
-    params = load_params(write(tmp_path, at(only, "data.digits", "collages")))
+    only = at(at(only, "data.digits", "collages"), "trainings.digitcnn.images", "collages")
+    params = load_params(write(tmp_path, only))
     with pytest.raises(ReceptiveError, match=r"params.yaml has no section prepare.digits: add one"):
         params.preparation("digits")

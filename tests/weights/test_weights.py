@@ -19,13 +19,13 @@ from receptive.datasets.imagenet_classes import class_names
 from receptive.errors import ReceptiveError
 from receptive.io.artifacts import read_state
 from receptive.networks import weights
-from receptive.networks.families import foreign
 from receptive.networks.layers import layers
 from receptive.networks.parts.blocks import initialise
 from receptive.networks.parts.normalisation import Normalisation
 from receptive.networks.torchvision_loader import import_torchvision
+from receptive.weights.pretrained import imagenet_categories, pretrained
 
-CATEGORIES = foreign.imagenet_categories()
+CATEGORIES = imagenet_categories()
 CLASSES = ["n01443537", "Siberian husky", "n07749582"]  # goldfish, husky, lemon: two by id, one by name
 
 
@@ -239,7 +239,7 @@ def hub(tmp_path, monkeypatch):
 def test_pretrained_weights_give_torchvisions_scores(hub, ours, theirs):
     """With its own weights, preprocessing and network (googlenet's changes its input by itself)."""
     _, entry = hub(theirs)
-    found = foreign.pretrained(ours)
+    found = pretrained(ours)
     assert found.origin == f"torchvision {type(entry).__name__}.IMAGENET1K_V1"
     models, transforms = import_torchvision().models, import_torchvision().transforms
     original = models.get_model(theirs, weights=entry).eval()
@@ -261,7 +261,7 @@ def test_without_a_network_the_line_says_so(hub, monkeypatch):
     monkeypatch.setattr(urllib.request, "urlopen", unreachable)
     monkeypatch.setattr(torch.hub, "urlopen", unreachable)
     with pytest.raises(ReceptiveError) as caught:
-        foreign.pretrained("torchvision:alexnet")
+        pretrained("torchvision:alexnet")
     line = str(caught.value)
     assert line.startswith("the pretrained weights of torchvision:alexnet cannot be had (Name or service not known)")
     assert "alexnet-owt-7be5be79.pth" in line

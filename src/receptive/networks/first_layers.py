@@ -1,4 +1,4 @@
-"""Which of a network's weights are the second layer's, told by their names alone (no torch)."""
+"""Which of a network's weights belong to the first and the second layer, by their names and shapes (no torch)."""
 
 import re
 
@@ -6,17 +6,18 @@ from receptive.errors import ReceptiveError
 
 
 def second_filters(first: str, shapes: dict[str, tuple[int, ...]]) -> str:
-    """Name of the layer whose virtual filters are shown (KS 3.2): it sees the first convolution's units.
+    """Name of the weights whose virtual filters are shown (KS 3.2): their layer sees the first convolution's units.
 
-    In a network with skip connections this is the first 1x1 projection: in ResNet34 the one at the entrance of the
-    second group, which the identity skips of the first group carry conv1's channels to. Elsewhere it is the
-    second convolution.
+    In a network with skip connections they are those of the first 1x1 projection. In ResNet34 it stands at the entrance
+    of the second group, and the identity skips of the first group carry the channels of conv1 there. Elsewhere they are
+    those of the second convolution.
 
     Args:
-        first: name of the first convolution's weights; shapes: of all weights, by name.
+        first: name of the first convolution's weights.
+        shapes: of all weights, by name.
 
     Raises:
-        ReceptiveError: there is no such layer, or it does not see the first one's units.
+        ReceptiveError: there is no such layer, or it does not see the units of the first convolution.
     """
     kernels = sorted((name for name, shape in shapes.items() if len(shape) == 4), key=_natural)
     projections = [name for name in kernels if name.endswith(".downsample.0.weight")]
@@ -29,9 +30,13 @@ def second_filters(first: str, shapes: dict[str, tuple[int, ...]]) -> str:
 
 
 def first_batch_norm(first: str, shapes: dict[str, tuple[int, ...]]) -> str | None:
-    """Name, without its last part, of the batch norm behind the first convolution; None where there is none.
+    """Name of the batch norm module after the first convolution; None where there is none.
 
-    ``bn1`` beside ``conv1``, ``c1.bn`` beside ``c1.conv``, and FiveCNN's ``n1`` behind the pool of ``c1``.
+    It is ``bn1`` beside ``conv1``, ``c1.bn`` beside ``c1.conv``, and in FiveCNN ``n1`` after the pool of ``c1``.
+
+    Args:
+        first: name of the first convolution's weights.
+        shapes: of all weights, by name.
     """
     module = first.removesuffix(".weight")
     for name in (module.replace("conv", "bn"), re.sub(r"^c(\d+)\.conv$", r"n\1", module)):

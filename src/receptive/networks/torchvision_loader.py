@@ -1,10 +1,9 @@
 """Imports torchvision beside any build of torch.
 
-The package index serves torchvision built for CUDA. Beside a CPU-only torch its compiled library
-does not load, and the import then fails with ``operator torchvision::nms does not exist``, because
-the schemas of two compiled operators are missing. Declaring them lets the models, the transforms
-and the data set readers work; the compiled operators and the image decoder do not exist then, and
-this project uses neither.
+The package index serves torchvision built for CUDA. Its compiled library does not load beside a CPU-only torch.
+The import then fails with ``operator torchvision::nms does not exist``, because the schemas of two compiled
+operators are missing. With these declared, the models, the transforms and the readers of data sets work. The
+compiled operators and the image decoder do not exist then; this project uses neither.
 """
 
 import importlib
@@ -12,18 +11,20 @@ import sys
 import warnings
 from types import ModuleType
 
+import torch
+
 _SCHEMAS = (
     "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
     "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
 )
-_declared = []  # a torch.library.Library takes its operators along when it is collected
+_declared: list[torch.library.Library] = []  # its operators are gone when a Library is collected
 
 
 def import_torchvision() -> ModuleType:
-    """The torchvision package, whichever way torch was built.
+    """The package torchvision, beside a torch built for CUDA or for the CPU alone.
 
     Raises:
-        RuntimeError, ImportError: as torchvision itself does, when something else is wrong with it.
+        RuntimeError, ImportError: torchvision's own, for any other cause.
     """
     with warnings.catch_warnings():
         # torchvision warns that its image decoder is missing; nothing here decodes with it.
@@ -35,8 +36,6 @@ def import_torchvision() -> ModuleType:
                 raise
         for name in [n for n in sys.modules if n == "torchvision" or n.startswith("torchvision.")]:
             del sys.modules[name]  # what the failed import left behind
-        import torch
-
         library = torch.library.Library("torchvision", "FRAGMENT")
         for schema in _SCHEMAS:
             library.define(schema)

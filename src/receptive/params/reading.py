@@ -1,6 +1,7 @@
 """Reads params.yaml, and composes it from conf/."""
 
 import os
+from importlib import import_module
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -11,11 +12,14 @@ from receptive.params.schema import Params
 
 
 def load_params(path: Path = Path("params.yaml")) -> Params:
-    """The validated parameters of this project folder.
+    """The validated parameters of a project.
+
+    Args:
+        path: of params.yaml; as it stands in the current folder.
 
     Raises:
-        ReceptiveError: the file is missing or no YAML, or a parameter is unknown, missing or
-            impossible; the line names every such parameter.
+        ReceptiveError: the file is missing or no YAML, or parameters are unknown, missing or impossible; the line names
+            every such parameter.
     """
     try:
         values = YAML(typ="safe").load(Path(path).read_text())
@@ -51,21 +55,26 @@ def _sentence(error: dict) -> str:
 
 
 def compose(folder: Path = Path(), overrides: tuple[str, ...] = ()) -> Path:
-    """Writes params.yaml from conf/, just as ``dvc exp run -S ...`` does; what is impossible leaves it as it is.
+    """Writes params.yaml from conf/, just as ``dvc exp run -S ...`` does, and returns its path.
+
+    Args:
+        folder: the project's folder, which holds conf/.
+        overrides: as ``-S`` takes them: "profile=smoke", "seed=1".
 
     Raises:
-        ReceptiveError: there is no conf/ here, an override does not fit it, or what comes of it is impossible (as
-            ``load_params``).
+        ReceptiveError: there is no conf/, an override does not fit it, or the parameters would be impossible (as in
+            ``load_params``). Then params.yaml stays as it was.
     """
-    from dvc.utils.hydra import compose_and_dump  # DVC's own code, so that the bytes agree
-
     if not (folder / "conf" / "config.yaml").exists():
         raise ReceptiveError("conf/config.yaml is missing: run this in the project's folder")
     target, conf = folder / "params.yaml", str((folder / "conf").resolve())
-    beside = folder / "params.part.yaml"  # DVC goes by the suffix
+    beside = folder / "params.part.yaml"  # DVC writes YAML where the suffix says so
+    dvc = import_module(
+        "dvc.utils.hydra"
+    )  # DVC's own composer, so that the bytes agree; only here, for it loads slowly
     try:
         try:
-            compose_and_dump(beside, conf, None, "config", conf, list(overrides))
+            dvc.compose_and_dump(beside, conf, None, "config", conf, list(overrides))
         except Exception as error:  # Hydra raises a family of its own, wrapped by DVC
             raise ReceptiveError(f"conf/ cannot be composed: {' '.join(str(error).split())}") from None
         try:

@@ -3,7 +3,7 @@
 Nothing here has a default: what params.yaml does not say is refused, so this file has no say in any result.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -13,7 +13,7 @@ Name = Annotated[str, Field(min_length=1)]
 
 
 class Section(BaseModel):
-    """A part of params.yaml: unknown keys are refused, nothing is converted silently, every number is finite."""
+    """A part of params.yaml: unknown keys are refused, types are not converted, every number is finite."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
@@ -22,50 +22,50 @@ class Recipe(Section):
     """Section ``train.<network>`` of params.yaml."""
 
     data: Literal["natural", "digits", "five"]
-    """Which set it learns: the natural images, the digits, or five classes of the natural images."""
+    """The set that it learns: the natural images, the digits, or five classes of the natural images."""
     width: Positive
     """Factor on every channel count; 1 as published."""
     batch_norm: bool | None
     dropout: Share | None
     conv_stride: Literal[1, 2] | None
-    """None, for these three: as the family has it."""
+    """These three at None: as the family has it."""
     normalisation: Literal["standardise", "whiten", "subtract_mean_image", "scale", "imagenet"]
     weights: Name
-    """``ours`` trains; ``pretrained`` takes the maker's own, trained on ImageNet; else a file of weights."""
+    """``ours``: the network is trained; ``pretrained``: its makers' weights, trained on ImageNet; else a file."""
     first_scale: Positive
-    """Factor on the first convolution's initial weights; 1 is the usual initialisation."""
+    """Factor on the initial weights of the first convolution; 1 is the usual initialisation."""
 
     optimiser: Literal["sgd", "adam"]
     learning_rate: Positive
     momentum: Share
-    """Of ``sgd``; ``adam`` has moments of its own."""
+    """Of ``sgd``."""
     weight_decay: Annotated[float, Field(ge=0)]
     schedule: Literal["constant", "step", "one_cycle"]
     step_epochs: Annotated[int, Field(ge=1)]
-    """``step``: the rate is multiplied by ``step_factor`` every ``step_epochs`` epochs."""
+    """Of ``step``: the rate is multiplied by ``step_factor`` every ``step_epochs`` epochs."""
     step_factor: Positive
     warmup_epochs: Annotated[float, Field(ge=0)]
-    """``constant`` and ``step``: epochs of linear rise at the beginning."""
+    """Of ``constant`` and ``step``: epochs in which the rate rises linearly from 0."""
     clip_norm: Positive | None
-    """Largest norm of the whole gradient; None leaves it as it is."""
+    """Largest norm of the gradient of all weights; None: no limit."""
     epochs: Annotated[int, Field(ge=1)]
     batch_size: Annotated[int, Field(ge=2)]
     crop_area: Annotated[list[Positive], Field(min_length=2, max_length=2)] | None
-    """Random resized crop: least and greatest share of the image's area; None takes the whole image."""
+    """Least and greatest share of the image's area in a random crop; None: the whole image."""
     crop_aspect: Annotated[list[Positive], Field(min_length=2, max_length=2)]
-    """Least and greatest ratio of the crop's width and height."""
+    """Least and greatest ratio of a crop's width to its height."""
     flip: bool
 
     @model_validator(mode="after")
-    def _ranges(self):
+    def _ranges(self) -> Self:
         if self.crop_area and not self.crop_area[0] <= self.crop_area[1] <= 1:
             raise ValueError(f"crop_area must rise and not pass 1, not {self.crop_area}")
         if self.crop_aspect[0] > self.crop_aspect[1]:
             raise ValueError(f"crop_aspect must rise, not {self.crop_aspect}")
         return self
 
-    def options(self) -> dict:
-        """The keyword arguments for ``networks.build``; None where the family's default holds."""
+    def options(self) -> dict[str, float | None]:
+        """The options of ``networks.build``; None where the family's default holds."""
         return {
             "width": self.width,
             "batch_norm": self.batch_norm,

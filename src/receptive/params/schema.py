@@ -1,6 +1,6 @@
 """The whole of params.yaml, and what its parts must agree on."""
 
-from typing import Annotated
+from typing import Annotated, Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -41,16 +41,16 @@ class Params(Section):
     profile: Name
     seed: Annotated[int, Field(ge=0)]
     trainings_each: Count | Annotated[list[Count], Field(min_length=1)]
-    """How often each network is trained, or the numbers of its trainings."""
+    """Number of trainings per network, or a list of their numbers."""
     trainings: dict[Name, Training]
-    """Every training by its name, in order. The first training of a network has the network's own name."""
+    """The trainings by name, in order. The first training of a network has the name of the network."""
     device: Name
     weights: Name
-    """What ``train.<network>.weights`` is for every network that sets no other."""
+    """``train.<network>.weights`` of the networks that set no other."""
     workers: Workers
     scale: Scale
     channels: dict[Network, Annotated[int, Field(ge=0)]]
-    """The channel of the detailed figures (KS 4 to 7), by network; stage ``maximize`` maximises it, too."""
+    """By network, the channel of the detailed figures (KS 4 to 7); stage ``maximize`` maximizes it, too."""
     data: Data
     prepare: Prepare
     train: dict[Name, Recipe]
@@ -70,12 +70,12 @@ class Params(Section):
 
     @field_validator("models", mode="before")
     @classmethod
-    def _spelled_for_folders(cls, models):
+    def _spelled_for_folders(cls, models: object) -> object:
         """``torchvision:vgg16`` becomes ``torchvision-vgg16``, as in ``trainings``, folders and tables."""
         return [networks.slug(name) for name in models] if isinstance(models, list) else models
 
     @model_validator(mode="after")
-    def _consistent(self):
+    def _consistent(self) -> Self:
         for name in self.models:
             networks.check_name(name)
             if name not in self.train:
@@ -89,8 +89,6 @@ class Params(Section):
                 networks.check_pretrained(name, self.train[name].width)
         if len(set(self.models)) < len(self.models):
             raise ValueError("models: a network is listed twice")
-        if self.trainings != self._expected_trainings():
-            raise ValueError("trainings: they are not those of models and trainings_each: run 'receptive compose'")
         for name in self.datasets:
             datasets.check_name(name)
             if getattr(self.prepare, name, None) is None:
@@ -98,6 +96,8 @@ class Params(Section):
         for kind in ("natural", "digits"):
             if getattr(self.data, kind) not in self.datasets:
                 raise ValueError(f"data.{kind}: '{getattr(self.data, kind)}' is not one of datasets")
+        if self.trainings != self._expected_trainings():
+            raise ValueError("trainings: they are not those of models and trainings_each: run 'receptive compose'")
         return self
 
     def _expected_trainings(self) -> dict[str, Training]:
@@ -118,7 +118,7 @@ class Params(Section):
         return expected
 
     def training(self, name: str) -> Training:
-        """What the training called ``name`` trains, and on which images.
+        """The network, family, images and classes of the training called ``name``.
 
         Raises:
             ReceptiveError: params.yaml has no such training.
@@ -139,11 +139,11 @@ class Params(Section):
         return self.train[self.training(name).network]
 
     def trainings_of(self, network: str) -> list[str]:
-        """Names of all trainings of ``network``: ``resnet34``, ``resnet34-2``, ..."""
+        """Names of all trainings of ``network``: "resnet34", "resnet34-2", ..."""
         return [name for name, training in self.trainings.items() if training.network == network]
 
-    def preparation(self, dataset: str) -> dict:
-        """The section of one data set, as ``datasets.load`` takes it; of files also where they are (``path``, ...).
+    def preparation(self, dataset: str) -> dict[str, Any]:
+        """The section ``prepare.<dataset>``: the parameters of ``datasets.load``, and of files also where they are.
 
         Raises:
             ReceptiveError: there is no such data set, or it has no section.

@@ -1,6 +1,10 @@
-"""The sections of params.yaml: which parameters there are and what they may be."""
+"""The sections of params.yaml: the parameters and their possible values.
 
-from typing import Annotated, Literal
+Nothing here has a default but None, for what is absent: params.yaml says every value, so this file has no say in any
+result.
+"""
+
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -12,7 +16,7 @@ Count = Annotated[int, Field(ge=1)]
 
 
 def _network(name: str) -> str:
-    """A network's name as sections are looked up by it: ``torchvision:vgg16`` becomes ``torchvision-vgg16``."""
+    """A network's name as it stands in ``trainings``: ``torchvision:vgg16`` becomes ``torchvision-vgg16``."""
     try:
         networks.check_name(name)
     except ReceptiveError as error:
@@ -24,29 +28,29 @@ def _network(name: str) -> str:
 
 
 Network = Annotated[Name, AfterValidator(_network)]
-"""Names that are no network's would be passed over without a word, so they are refused."""
+"""A network's name. Other names would have no effect, so they are refused."""
 
 
 class Training(Section):
-    """One entry of ``trainings``: a network that is trained once, worked out from models, recipes and data."""
+    """One entry of ``trainings``: a network that is trained once. ``receptive compose`` works it out."""
 
     network: Name
-    """The network, and the section of ``train`` with its recipe."""
+    """The network; its recipe is the section of ``train`` with this name."""
     family: Name
     """The file of ``networks/families`` that builds it."""
     images: Name
-    """The prepared set that its images come from."""
+    """The prepared set that it learns."""
     classes: list[Name] | None
-    """The classes that it learns; None: all of its set."""
+    """The classes of that set that it learns; None: all."""
 
 
 class Data(Section):
-    """Which prepared set each kind of data is."""
+    """Section ``data``: the prepared set of each kind of data."""
 
     natural: Name
     digits: Name
     five: Annotated[list[Name], Field(min_length=5, max_length=5)] | None
-    """Names, or folders, of the five classes of the natural set that FiveCNN learns (TG 4.1); None: not chosen."""
+    """Names or folders of the five classes of the natural set that FiveCNN learns (TG 4.1); None: not chosen."""
 
 
 class Collages(Section):
@@ -77,10 +81,10 @@ class Decoded(Section):
     stored_size: Annotated[int, Field(ge=8)]
     """Side of what is stored, px, for random crops to reach."""
     damaged: Literal["skip", "stop"]
-    """What to do about files that cannot be decoded."""
+    """Files that cannot be decoded are left out, or stop the preparation."""
 
     @model_validator(mode="after")
-    def _even_margin(self):
+    def _even_margin(self) -> Self:
         if self.stored_size < self.size or (self.stored_size - self.size) % 2:
             raise ValueError(f"stored_size must be size ({self.size}) or an even number more, not {self.stored_size}")
         return self
@@ -90,7 +94,7 @@ class Folder(Decoded):
     """Section ``prepare.folder``."""
 
     validation_share: Annotated[float, Field(gt=0, lt=1)]
-    """Share of each class that is held back where the tree has no splits of its own."""
+    """Share of the images of each class that validate, where the folders have no splits of their own."""
 
 
 class Mnist(Section):
@@ -99,11 +103,11 @@ class Mnist(Section):
     path: Name | None
     """The folder of the four IDX files; None: the environment variable RECEPTIVE_MNIST, else data/raw/mnist."""
     download: bool
-    """Fetch them there, with torchvision, when they are missing."""
+    """Whether torchvision fetches them into that folder when they are missing."""
 
 
 class Prepare(Section):
-    """One section a data set that can be prepared."""
+    """Section ``prepare``: one section per data set that can be prepared; None where it is absent."""
 
     collages: Collages | None = None
     digits: Digits | None = None
@@ -116,25 +120,26 @@ class Extract(Section):
     """Section ``extract``."""
 
     top: Count
-    """Responses kept for every unit."""
+    """Strongest responses kept per unit."""
     hits_per_image: Annotated[int, Field(ge=0)]
-    """Most hits that one image may have among them; 0 is no limit."""
+    """Largest number of them that may come from one image; 0 is no limit."""
     control_images: Annotated[int, Field(ge=2)]
-    """Validation images, the first ones, whose zeros are counted in the untrained network, too."""
+    """Validation images, from the first on, whose zeros are counted in the untrained network, too."""
     batch_size: Count
+    """Images per batch, here and in the sections below."""
 
 
 class Workers(Section):
-    """Section ``workers``: how many processes train and extract together. Rounding apart, no result depends on it."""
+    """Section ``workers``: the processes that train and extract together. They change results by rounding only."""
 
     devices: Count
-    """Processes on each machine, with a GPU each where there are GPUs."""
+    """Processes per machine; each has a GPU of its own where there are GPUs."""
     nodes: Count
-    """Machines."""
+    """Number of machines."""
 
 
 class Scale(Section):
-    """Section ``scale``: how the work is done. Rounding apart, no result depends on it."""
+    """Section ``scale``: how the work is done. It changes results by rounding only."""
 
     compile: Literal["auto", True, False]
     """Compile networks (``torch.compile``); auto: on a GPU."""
@@ -146,7 +151,7 @@ class Stimuli(Section):
     """Section ``stimuli``."""
 
     largest_field: Positive
-    """Layers whose receptive field is at most this many times the image's side have stimuli."""
+    """Largest receptive field of a layer that has stimuli, as a multiple of the image's side."""
     batch_size: Count
 
 
@@ -154,37 +159,37 @@ class Ablate(Section):
     """Section ``ablate``; ``methods.ablation.ablate`` says what they mean."""
 
     threshold: Annotated[float, Field(ge=0)]
-    """A unit that never answers with more than this counts as inactive; 0 is the paper's."""
+    """A unit whose responses are never above this is inactive; KS take 0."""
     minibatch: Count
-    """Images that share the unit drawn for dL_rnd: part of its definition, unlike ``batch_size``."""
+    """Images that share the unit drawn for dL_rnd. It is part of the definition of dL_rnd; ``batch_size`` is not."""
     control_draws: Count
-    """Sets of random active units."""
+    """Number of sets of random active units."""
     control_images: Annotated[int, Field(ge=2)]
-    """Validation images, drawn at random, for the control and the sweep; dL and dL_rnd use all."""
+    """Validation images, drawn at random, of the control and the sweep; dL and dL_rnd use all images."""
     sigmas: Annotated[list[Positive], Field(min_length=1)]
-    """Noise levels of the sweep; the paper's, 1, is always among them."""
+    """Standard deviations of the noise in the sweep; KS's, 1, is always among them."""
     sweep_draws: Count
-    """How many of the control's sets enter the sweep."""
+    """Number of the control's sets that are in the sweep."""
     resamples: Annotated[int, Field(ge=100)]
-    """Bootstrap samples an interval."""
+    """Bootstrap samples per interval."""
     batch_size: Count
 
 
 class MaximizeGroup(Section):
-    """One entry of ``maximize.groups``: what is maximised for every unit shown of some layers."""
+    """One entry of ``maximize.groups``: what is maximized, for the units of some layers."""
 
     networks: list[Network] | None = None
-    """Which networks it is for; None is all."""
+    """The networks that it concerns; None is all."""
     layers: Annotated[list[Name], Field(min_length=1)]
-    """Names or aliases of layers, or the words of ``networks.sites.select_layers``."""
+    """Names or aliases of layers, or the words of ``networks.layers.select_layers``."""
     objective: Literal["neuron", "channel", "class"]
     preset: Literal["ks", "ks_redirected", "tg_channel", "tg_class", "robust"]
-    """``methods.maximization.PRESETS`` says what they are."""
+    """One of ``methods.maximization.PRESETS``."""
     initialisation: Literal["zero", "noise", "mean"] | None = None
-    """None: the preset's own."""
+    """The first image; None: the preset's own."""
 
     @model_validator(mode="after")
-    def _possible(self):
+    def _possible(self) -> Self:
         if self.initialisation == "mean" and self.objective != "class":
             raise ValueError("initialisation mean is a class's mean image: it needs the objective class")
         if self.preset == "robust" and (self.initialisation not in (None, "noise") or self.objective == "neuron"):
@@ -197,62 +202,62 @@ class Maximize(Section):
 
     groups: Annotated[list[MaximizeGroup], Field(min_length=1)]
     iterations: dict[Literal["ks", "ks_redirected", "tg_channel", "tg_class", "robust"], Count]
-    """In place of a preset's own number of iterations."""
+    """By preset, the number of iterations in place of its own."""
     channels: Count
-    """Channels of every layer that are maximised, from channel 0 on, beside its channel of ``channels``; the report
-    shows as many on its overview sheets."""
+    """Channels of every layer that are maximized, from channel 0 on, beside its channel of ``channels``. The overview
+    sheets of the report show them."""
     batch_size: Count
-    """Images that are optimised at a time."""
+    """Images that are optimized at a time."""
     natural_batch_size: Count
-    """Validation images at a time, of the pass that measures the natural responses."""
+    """Validation images per batch, of the pass that measures the natural responses."""
 
 
 class Deconvolve(Section):
     """Section ``deconvolve``."""
 
     images: Count
-    """Validation images whose representations are shown (YU figures 4 and 5): the first of each class in turn."""
+    """Validation images whose representations are shown (YU figures 4 and 5): the first image of each class in turn."""
     energy_images: Annotated[int, Field(ge=0)]
-    """Validation images, in the same order, whose reconstructions are measured against the subject mask."""
+    """Validation images, in the same order, whose reconstructions are compared with the subject mask."""
     units: Count
-    """Units of each layer that are shown by their top patches (YU figure 7), from unit 0 on."""
+    """Units per layer, from unit 0 on, that are shown by their top patches (YU figure 7)."""
     patches: Count
-    """Top patches of each; no more than ``extract.top`` are known."""
+    """Top patches per unit, at most ``extract.top``."""
     batch_size: Count
 
 
 class Embed(Section):
-    """Section ``embed``; ``methods.embedding.embed`` and ``methods.purity`` say what the numbers mean."""
+    """Section ``embed``; ``methods.embedding.embed`` and ``methods.embedding_purity`` say what the numbers mean."""
 
     layers: dict[Network, Annotated[list[Name], Field(min_length=1)]]
-    """Layers to map, by network; others map the two that correspond to YU's c4_1 and c5_3 of VGGCNN."""
+    """By network, the layers that are mapped. Other networks map the two that correspond to c4_1 and c5_3 (YU)."""
     images: Count
     """Validation images, drawn at random, whose positions are mapped."""
     positions: Count
-    """Points of a map, spread evenly over the images."""
+    """Points per map, spread evenly over the images."""
     components: Annotated[int, Field(ge=2)]
-    """Dimensions that PCA leaves."""
+    """Dimensions after PCA."""
     perplexity: Annotated[float, Field(gt=1)]
     opentsne_from: Count
-    """Points from which openTSNE makes the map instead of scikit-learn."""
+    """Smallest number of points for which openTSNE makes the map; below it scikit-learn does."""
     neighbours: Count
-    """Nearest neighbours of purity and trustworthiness."""
+    """Number of nearest neighbours, for purity and trustworthiness."""
     cells: Annotated[list[Annotated[int, Field(ge=2)]], Field(min_length=2, max_length=2)]
-    """Cells along each side of the filled plane, coarse and fine."""
+    """Cells per side of the filled plane, coarse and fine."""
     region_cells: Annotated[int, Field(ge=2)]
-    """Side of a region in cells of the fine grid."""
+    """Side of a region, in cells of the fine grid."""
     regions: dict[Network, dict[Name, list[Annotated[list[Annotated[float, Field(ge=0, le=1)]], Field(min_length=2)]]]]
-    """Centres to look at instead, by network and layer: [across, up], as parts of the plane."""
+    """By network and layer, the centres of the regions, [across, up] as shares of the plane; others are chosen."""
     units: Count
-    """Strongest units shown of each region."""
+    """Strongest units shown per region."""
     patches: Count
-    """Patches shown of each region, and top patches of each unit."""
+    """Patches shown per region, and top patches per unit."""
     purity_images: Annotated[int, Field(ge=2)]
-    """Validation images, drawn at random, one position each, for the purity of every layer."""
+    """Validation images, drawn at random, whose purity is measured in every layer at one position each."""
     batch_size: Count
 
     @model_validator(mode="after")
-    def _possible(self):
+    def _possible(self) -> Self:
         if self.region_cells > self.cells[1]:
             raise ValueError("region_cells: a region is larger than the fine grid")
         return self
@@ -262,30 +267,33 @@ class Selectivity(Section):
     """Section ``selectivity``; ``methods.selectivity`` says what the numbers mean."""
 
     frequencies: Annotated[list[Annotated[float, Field(gt=0, le=0.5)]], Field(min_length=1)]
-    """Cycles a px of the gratings."""
+    """Of the gratings, in cycles per px."""
     orientations: Annotated[int, Field(ge=4, multiple_of=2)]
-    """Of the luminance gratings, evenly spaced over 180 degrees."""
+    """Number of orientations of the luminance gratings, evenly spaced over 180 degrees."""
     colour_orientations: Annotated[int, Field(ge=2)]
-    """The same of the isoluminant ones: a divisor of ``orientations``."""
+    """Number of orientations of the isoluminant gratings: a divisor of ``orientations``."""
     phases: Annotated[int, Field(ge=4, multiple_of=2)]
     background: Annotated[float, Field(gt=0, lt=1)]
-    """Grey that all stimuli vary around, in pixel values."""
+    """Grey level, in [0, 1], that all stimuli vary around."""
     amplitude: Positive
-    """Greatest change of a pixel, as a length in its channels."""
+    """Largest change of a pixel: the length of the vector of the changes of its channels."""
     weakest: Annotated[float, Field(ge=0, lt=1)]
-    """A unit that luminance gratings move by no more than this share of what colour does has no orientation tuning."""
+    """A unit has no orientation tuning if its response to luminance gratings varies by at most this share of its
+    variation with colour."""
     osi: Annotated[float, Field(ge=0, le=1)]
-    """A unit whose 1 - circular variance is at least this is orientation-selective."""
+    """A unit is orientation-selective if 1 - its circular variance is at least this."""
     colour_index: Positive
-    """A unit is opponent if isoluminant colour moves it at least this many times as much as luminance,"""
+    """A unit is opponent if its response varies with isoluminant colour at least this many times as much as with
+    luminance, and if its ``colour_modulation`` is large enough."""
     colour_modulation: Annotated[float, Field(ge=0, le=1)]
-    """and if it tells the two ends of the axis apart at least so well."""
+    """The least modulation of an opponent unit between the two ends of the axis of colour."""
     uniform: Annotated[float, Field(ge=0)]
-    """It is double opponent if uniform colour moves it at most this many times as much as the best grating."""
+    """An opponent unit is double opponent if its response varies with uniform colour at most this many times as much as
+    with the best grating."""
     batch_size: Count
 
     @model_validator(mode="after")
-    def _possible(self):
+    def _possible(self) -> Self:
         if self.orientations % self.colour_orientations:
             raise ValueError("colour_orientations must divide orientations, so that both axes share them")
         if self.amplitude > min(self.background, 1 - self.background):
@@ -297,9 +305,9 @@ class Identity(Section):
     """Section ``identity``."""
 
     images: Annotated[int, Field(ge=2)]
-    """Validation images, the first ones, whose responses are compared channel by channel."""
+    """Validation images, from the first on, whose responses are compared channel by channel."""
     draws: Annotated[int, Field(ge=99)]
-    """Permutations of the channels."""
+    """Number of random permutations of the channels."""
     batch_size: Count
 
 
@@ -307,22 +315,22 @@ class Filters(Section):
     """Section ``filters``."""
 
     fold_batch_norm: bool
-    """Multiply the first filters with the scale of their batch norm; KS equation 3 takes the bare weights."""
+    """Whether the first filters are multiplied by the scale of their batch norm; in KS equation 3 they are not."""
 
 
 class Claims(Section):
-    """Section ``claims``: what is common to the claims, and what single ones need."""
+    """Section ``claims``."""
 
     resamples: Annotated[int, Field(ge=100)]
-    """Bootstrap samples an interval."""
+    """Bootstrap samples per interval."""
     permutations: Annotated[int, Field(ge=100)]
-    """Random exchanges a control, where all of them are too many."""
+    """Random exchanges per control, where all exchanges would be too many."""
     same_cosine: Annotated[float, Field(gt=0, lt=1)]
-    """Filters whose cosine reaches this, once one is turned or recoloured, count as repeats of each other."""
+    """Two filters repeat each other if, with one of them turned or recoloured, their cosine is at least this."""
     angle_step: Annotated[float, Field(gt=0, le=90)]
-    """Degrees between the rotations tried, beside the exact quarter turns; 90 tries those alone."""
+    """Degrees between the rotations that are tried beside the exact quarter turns; with 90 there are no others."""
     shuffles: Annotated[int, Field(ge=20)]
-    """Sets of filters with shuffled pixels that the repeats are compared with."""
+    """Number of sets of filters with shuffled pixels, with which the repeats are compared."""
     batch_size: Count
 
 
@@ -330,24 +338,24 @@ class FeatureMaps(Section):
     """Section ``feature_maps``."""
 
     layers: Count
-    """How many of the first convolutions."""
+    """Number of convolutions, from the first on."""
     classes: dict[Network, Name]
-    """Network to the class whose first validation image is shown; without one, the class with label 0."""
+    """By network, the class whose first validation image is shown; elsewhere it is the class with label 0."""
 
 
 class Report(Section):
     """Section ``report``."""
 
     filters: Count
-    """Virtual filters shown of every network, strongest first."""
+    """Virtual filters shown per network, the strongest ones."""
     filter_units: dict[Network, list[Annotated[int, Field(ge=0)]]]
-    """Units of the second layer to show instead, by network."""
+    """By network, the units of the second layer whose virtual filters are shown instead."""
     deconvolution_sheets: Count
-    """Layers of a network whose units are shown by their deconvolved patches, spread over depth; all of VGGCNN."""
+    """Layers per network, spread over depth, whose units are shown by their deconvolved patches; of VGGCNN all are."""
 
 
 class Track(Section):
     """Section ``track``."""
 
     live: bool
-    """Log training to MLflow epoch by epoch instead of once at the end."""
+    """Whether training is logged to MLflow after every epoch, instead of once at the end."""

@@ -34,3 +34,7 @@ def alexcnn(
     )
     flat = flat_features("alexcnn", features, image_size)
     return Chain(features, classifier(flat, (thin(4096, width), thin(4096, width)), classes, dropout))
+
+
+BUILDERS = {"alexcnn": alexcnn}
+"""By the network's name: what builds it."""

@@ -8,6 +8,7 @@ first 1x1; the receptive fields differ).
 """
 
 from collections import OrderedDict
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +23,9 @@ class Block(nn.Module):
 
     Shapes: image x channels_in x h x w to image x channels_out x ceil(h / stride) x ceil(w / stride).
     """
+
+    is_block = True
+    """Its output is a layer whose channels are those of the blocks beside it (``layers.comparable_layers``)."""
 
     def __init__(self, channels_in: int, channels: int, stride: int, bottleneck: bool, residual: bool):
         super().__init__()
@@ -47,7 +51,7 @@ class Block(nn.Module):
             )
 
     def forward(self, x: Tensor) -> Tensor:
-        """The rectified sum of the convolutions' output and the skip (of nothing, without skips)."""
+        """The rectified sum of the convolutions' output and the skip; without skips, of the output alone."""
         out = x
         for i in range(1, self.convs):
             out = self.get_submodule(f"relu{i}")(self._conv(i, out))
@@ -63,7 +67,7 @@ class Block(nn.Module):
 class ResNet(nn.Module):
     """7x7 stride-2 convolution, 3x3 stride-2 max pool, four groups of blocks, mean, class scores.
 
-    ``aliases`` gives each response its paper name: weight layers are counted (KS figure 4), so the
+    ``aliases`` gives each response its name in the papers. Weight layers are counted (KS figure 4): the
     first convolution is "layer 1", the output of the first block "layer 3".
     """
 
@@ -96,3 +100,11 @@ class ResNet(nn.Module):
         x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
         x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
         return self.fc(torch.flatten(self.avgpool(x), 1))
+
+
+BUILDERS = {
+    f"{kind}{depth}": partial(ResNet, depth, residual=kind == "resnet")
+    for kind in ("resnet", "plainnet")
+    for depth in _BLOCKS
+}
+"""By the network's name: what builds it."""

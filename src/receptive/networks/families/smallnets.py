@@ -1,8 +1,8 @@
 """The two small networks of Tang et al.: DigitCNN for digits (2.1) and FiveCNN for five classes (4.1).
 
-They write "stride size 2" for 3x3 convolutions that are each followed by a stride-2 pool. Read here:
-the stride is the pool's and the convolution has ``conv_stride`` 1, with padding 1; dropout 0.3 acts
-between the two fully connected layers.
+They write "stride size 2" for 3x3 convolutions that are each followed by a stride-2 pool. Here the stride is taken
+as the pool's: the convolution has ``conv_stride`` 1, with padding 1. Dropout 0.3 acts between the two fully
+connected layers.
 """
 
 from collections import OrderedDict
@@ -37,7 +37,17 @@ def fivecnn(
     return _small("fivecnn", (32, 64, 128, 128), True, classes, channels, image_size, width, dropout, conv_stride)
 
 
-def _small(name, sizes, normalised, classes, channels, image_size, width, dropout, conv_stride) -> Chain:
+def _small(
+    name: str,
+    sizes: tuple[int, ...],
+    normalised: bool,
+    classes: int,
+    channels: int,
+    image_size: int,
+    width: float,
+    dropout: float,
+    conv_stride: int,
+) -> Chain:
     features: OrderedDict[str, nn.Module] = OrderedDict()
     before = channels
     for i, size in enumerate((thin(s, width) for s in sizes), 1):
@@ -49,3 +59,7 @@ def _small(name, sizes, normalised, classes, channels, image_size, width, dropou
     flat = flat_features(name, features, image_size)
     head = OrderedDict(fc1=FullLayer(flat, thin(128, width), dropout), fc2=nn.Linear(thin(128, width), classes))
     return Chain(features, head)
+
+
+BUILDERS = {"digitcnn": digitcnn, "fivecnn": fivecnn}
+"""By the network's name: what builds it."""

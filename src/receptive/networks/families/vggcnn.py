@@ -28,3 +28,7 @@ def vggcnn(
         features[f"p{group}"] = nn.MaxPool2d(2, 2)
     flat = flat_features("vggcnn", features, image_size)
     return Chain(features, classifier(flat, (thin(4096, width), thin(4096, width)), classes, dropout))
+
+
+BUILDERS = {"vggcnn": vggcnn}
+"""By the network's name: what builds it."""

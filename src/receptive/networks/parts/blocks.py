@@ -1,4 +1,4 @@
-"""The building blocks that the families share, and how their weights begin."""
+"""The building blocks that the families share, and the initial weights."""
 
 from collections import OrderedDict
 
@@ -9,8 +9,10 @@ from torch import Tensor, nn
 class ConvLayer(nn.Sequential):
     """Convolution, optional batch normalisation, rectification: one "layer" of the papers.
 
-    The response of the layer is the output of its own ``relu``, which never works in place, so that
-    the convolution's output stays readable.
+    The response of the layer is the output of its ``relu``. It does not work in place, so that the convolution's
+    output can be read, too.
+
+    Shapes: image x channels_in x y x x to image x channels_out x y' x x'.
     """
 
     def __init__(
@@ -32,7 +34,7 @@ class ConvLayer(nn.Sequential):
 
 
 class FullLayer(nn.Sequential):
-    """Fully connected layer, rectification, optional dropout."""
+    """Fully connected layer, rectification, optional dropout: image x features_in to image x features_out."""
 
     def __init__(self, features_in: int, features_out: int, dropout: float = 0.0):
         super().__init__(
@@ -50,7 +52,7 @@ def thin(channels: int, width: float) -> int:
 
 
 def map_side(size: int, *windows: tuple[int, int, int]) -> int:
-    """Side of a square map after windows of ``(kernel, stride, padding)``; 0 or less: none is left."""
+    """Side of a square map after windows of ``(kernel, stride, padding)``; 0 or less where no position is left."""
     for kernel, stride, padding in windows:
         size = (size + 2 * padding - kernel) // stride + 1
     return size
@@ -60,16 +62,15 @@ def map_side(size: int, *windows: tuple[int, int, int]) -> int:
 def initialise(network: nn.Module, generator: torch.Generator, first_scale: float = 1.0) -> None:
     """Draws every weight anew, in the order of the modules.
 
-    Convolutions and fully connected layers: He normal (He et al. 2015) with fan-out for
-    convolutions, as the public ResNets begin, and fan-in for fully connected layers; biases 0,
-    batch norm 1 and 0.
+    Weights are He normal (He et al. 2015): with fan-out for convolutions, as the public ResNets begin, and with
+    fan-in for fully connected layers. Biases are 0. Batch norms scale by 1 and add 0.
 
     Args:
         network: changed in place.
         generator: the only source of chance.
-        first_scale: factor on the first convolution. A layer followed by batch norm does not care
-            for its scale, so a small one raises its effective learning rate: with 0.15 the first
-            filters show structure after minutes of training instead of their initial noise.
+        first_scale: factor on the weights of the first convolution. Batch norm cancels their scale in the responses,
+            so small weights raise the layer's effective learning rate: with 0.15 the first filters show structure
+            after minutes of training instead of their initial noise.
     """
     first = True
     for module in network.modules():

@@ -1,8 +1,7 @@
 """Chains of convolutions, pools and fully connected layers: AlexCNN, VGGCNN, DigitCNN and FiveCNN.
 
-A chain is written as a list of rows; the alias of a layer is its module's name (``c5_3``, ``p2``,
-``fc6``). Fully connected layers need the side of the last map, so a chain is built for one image
-size.
+The alias of a layer is the name of its module (``c5_3``, ``p2``, ``fc6``). Fully connected layers need the side of
+the last map, so a chain is built for one size of images.
 """
 
 from collections import OrderedDict
@@ -15,7 +14,7 @@ from receptive.networks.parts.blocks import ConvLayer, FullLayer, map_side
 
 
 class Chain(nn.Module):
-    """``features`` one after the other, flattened, then ``head``; both by name.
+    """The modules ``features`` in order, the flattened map, then the modules ``head`` in order; both by name.
 
     Shapes: image x channel x y x x to image x class.
     """
@@ -43,10 +42,10 @@ class Chain(nn.Module):
 
 
 def flat_features(network: str, features: OrderedDict[str, nn.Module], image_size: int) -> int:
-    """Number of values that the last map of ``features`` holds for square images of this side.
+    """Number of values of the last map of ``features``, for square images of ``image_size`` px.
 
     Raises:
-        ReceptiveError: the images are too small, so that no map is left.
+        ReceptiveError: the images of ``network`` are too small, so that a map would have no position.
     """
     windows = []
     for module in features.values():

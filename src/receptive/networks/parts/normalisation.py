@@ -1,13 +1,13 @@
-"""What is done to pixels before a network sees them.
+"""The normalisation of pixels before a network sees them.
 
-Every mode is one affine map per pixel, ``matrix @ (pixel - shift)``, kept beside the weights:
+Every mode is one affine map per pixel, ``matrix @ (pixel - shift)``, stored beside the weights:
 
 - ``standardise``: per channel to mean 0 and standard deviation 1 (the reading of KS "whiten with the channels");
 - ``whiten``: 3x3 decorrelation of the channels by ZCA, the literal reading of the same sentence;
 - ``subtract_mean_image``: minus the training set's mean image (YU 3.1), over one common standard deviation,
   since pixels are in [0, 1] here and were in [0, 255] there;
 - ``scale``: pixels in [0, 1] as they are (TG 2.1);
-- ``imagenet``: per channel by ImageNet's mean and standard deviation, whatever the images: for weights from elsewhere.
+- ``imagenet``: per channel by the mean and standard deviation of ImageNet, for any images; pretrained weights need it.
 """
 
 from collections.abc import Sequence
@@ -26,8 +26,8 @@ IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 class Normalisation(nn.Module):
     """``matrix @ (pixel - shift)`` for every pixel; pixels in [0, 1].
 
-    Shapes: image x channel x y x x in and out; shift (channel x 1 x 1) or the mean image
-    (channel x y x x); matrix (channel x channel).
+    Shapes: image x channel x y x x in and out; ``shift`` is channel x 1 x 1, or the mean image (channel x y x x);
+    ``matrix`` is channel x channel.
     """
 
     def __init__(self, shift: Tensor, matrix: Tensor):
@@ -45,7 +45,7 @@ class Normalisation(nn.Module):
         return torch.einsum("dc,nchw->ndhw", self.matrix, centred)
 
     def inverse(self, normalised: Tensor) -> Tensor:
-        """Pixels of normalised images; they leave [0, 1] where no real image lies."""
+        """The pixels of normalised images; of images that are no photographs they may lie outside [0, 1]."""
         return torch.einsum("dc,nchw->ndhw", torch.linalg.inv(self.matrix), normalised) + self.shift
 
     @classmethod
@@ -61,14 +61,19 @@ class Normalisation(nn.Module):
 
         Args:
             mode: one of ``MODES``.
-            mean, std: (channel,); covariance: (channel, channel); mean_image: y x x x channel.
+            mean, std: per channel, (channel,).
+            covariance: of the channels, channel x channel.
+            mean_image: y x x x channel.
+
+        Raises:
+            ReceptiveError: ``imagenet`` for images that do not have 3 channels.
         """
         mean, std, covariance = (torch.as_tensor(np.asarray(a, np.float64)) for a in (mean, std, covariance))
         if mode == "imagenet":
             if len(mean) != 3:
                 raise ReceptiveError(f"normalisation imagenet is for 3 channels, not {len(mean)}: choose another")
             return cls.of_channels(IMAGENET_MEAN, IMAGENET_STD)
-        # A channel without contrast stays at zero instead of dividing by it.
+        # a channel without contrast is divided by this instead of by 0, and stays at 0
         floor = 1e-3
         channels = len(mean)
         shift = mean[:, None, None]
@@ -89,5 +94,5 @@ class Normalisation(nn.Module):
 
 
 def pixels(images: Tensor) -> Tensor:
-    """Bytes, image x y x x x channel, as pixels in [0, 1], image x channel x y x x (channels last in memory)."""
+    """Pixels in [0, 1], image x channel x y x x (channels last in memory), of bytes, image x y x x x channel."""
     return images.permute(0, 3, 1, 2).float() / 255

@@ -1,4 +1,4 @@
-"""What is done to pixels, against numpy and scipy on random correlated colours."""
+"""The normalisation of pixels, against numpy and scipy on random correlated colours."""
 
 import numpy as np
 import pytest
@@ -7,6 +7,7 @@ from scipy.linalg import sqrtm
 
 from receptive.errors import ReceptiveError
 from receptive.networks.parts.normalisation import MODES, Normalisation, pixels
+from receptive.networks.torchvision_loader import import_torchvision
 
 
 @pytest.fixture(scope="module")
@@ -92,8 +93,6 @@ FITTED = [mode for mode in MODES if mode != "imagenet"]
 
 
 def test_imagenets_is_torchvisions_whatever_the_images(images):
-    from receptive.networks.torchvision_loader import import_torchvision
-
     transforms = import_torchvision().transforms
     theirs = transforms.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
     some = torch.from_numpy(images[:9]).permute(0, 3, 1, 2).float()
