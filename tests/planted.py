@@ -12,7 +12,7 @@ from receptive.claims.row import Row
 from receptive.claims.study import Study
 from receptive.datasets.prepared import Prepared
 from receptive.measurements.subject import Subject
-from receptive.methods.receptive_field import Axis, Field
+from receptive.methods.receptive_field.fields import Axis, Field
 from receptive.networks.layers import Layer
 from receptive.networks.parts.normalisation import Normalisation
 from receptive.params.reading import load_params

@@ -6,7 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from receptive.claims import Study, identity, overall
+from receptive.claims import identity
+from receptive.claims.study import Study
+from receptive.claims.row import overall
 from receptive.io import artifacts
 
 

@@ -14,7 +14,7 @@ from receptive.artifacts.deconvolution import COLUMNS, UnitPatches
 from receptive.measurements import deconvolution
 from receptive.methods.capture import responses_to
 from receptive.methods.deconvolution import deconvolve, energy_outside
-from receptive.methods.receptive_field import BOX
+from receptive.methods.receptive_field.fields import BOX
 from receptive.networks.parts.normalisation import Normalisation
 from receptive.params.sections import Deconvolve
 

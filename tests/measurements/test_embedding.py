@@ -12,10 +12,11 @@ from subjects import noisy_images, subject_of
 from receptive.artifacts.embedding import COLUMNS
 from receptive.errors import ReceptiveError
 from receptive.measurements import embedding
-from receptive.measurements.embedding import Sample, centres_by_hand, points_to_map
+from receptive.measurements.embedding import centres_by_hand, points_to_map
+from receptive.methods.embedding import Sample
 from receptive.methods.capture import responses_to
-from receptive.methods.embedding import whole_plane
-from receptive.methods.receptive_field import BOX
+from receptive.methods.embedding_regions import whole_plane
+from receptive.methods.receptive_field.fields import BOX
 from receptive.networks.layers import find_layer
 from receptive.networks.parts.normalisation import Normalisation
 from receptive.params.reading import load_params

@@ -10,7 +10,7 @@ from torch import nn
 from receptive.artifacts.embedding import COLUMNS
 from receptive.measurements.embedding_purity import purity_by_layer, shown_boxes
 from receptive.methods.embedding import Sample
-from receptive.methods.receptive_field import BOX
+from receptive.methods.receptive_field.fields import BOX
 from receptive.params.reading import load_params
 
 SIDE = 8

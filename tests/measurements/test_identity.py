@@ -14,7 +14,7 @@ from receptive.artifacts.identity import COLUMNS
 from receptive.measurements import identity
 from receptive.measurements.identity import Preferred, stimulus_similarities
 from receptive.methods.capture import responses_to
-from receptive.methods.receptive_field import Axis, Field
+from receptive.methods.receptive_field.fields import Axis, Field
 from receptive.networks.layers import Layer
 from receptive.params.sections import Identity
 

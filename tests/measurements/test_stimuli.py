@@ -9,7 +9,7 @@ from torch import nn
 
 from receptive.measurements.stimuli import layers_with_stimuli, measure
 from receptive.methods.mean_stimulus import MODES
-from receptive.methods.receptive_field import BOX
+from receptive.methods.receptive_field.fields import BOX
 from receptive.networks.parts.normalisation import Normalisation
 from receptive.params.sections import Stimuli
 

@@ -14,28 +14,8 @@ from torch import nn
 
 from receptive.errors import ReceptiveError
 from receptive.methods import embedding
-from receptive.methods.embedding import (
-    Constant,
-    Region,
-    Sample,
-    Square,
-    TooFew,
-    dense_pure_regions,
-    distinct,
-    embed,
-    fill_grid,
-    joint_affinities,
-    kl_divergence,
-    region_around,
-    row_affinities,
-    row_perplexity,
-    sample_positions,
-    selected_members,
-    strongest_units,
-    trusted,
-    vectors_at,
-    whole_plane,
-)
+from receptive.methods.embedding import Constant, Sample, TooFew, distinct, embed, joint_affinities, kl_divergence, sample_positions, strongest_units, trusted, vectors_at
+from receptive.methods.embedding_regions import Region, Square, dense_pure_regions, fill_grid, region_around, selected_members, whole_plane
 
 SETTINGS = dict(perplexity=10, components=8, opentsne_from=10_000, neighbours=10, seed=5, threads=1)
 

@@ -8,20 +8,16 @@ import json
 import os
 import shutil
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from safetensors import SafetensorError
 
 from receptive.errors import ReceptiveError
-
-
-def project_root() -> Path:
-    """The project's own folder, also inside the temporary copies that DVC makes for experiments."""
-    return Path(os.environ.get("DVC_ROOT", ".")).resolve()
 
 
 @contextmanager
@@ -40,33 +36,38 @@ def writing(folder: Path) -> Iterator[Path]:
         raise
 
 
-def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    """Writes arrays with their names as .npz, in their order."""
-    np.savez(path, **arrays)  # type: ignore[arg-type]  # numpy's stub knows no names but its own
-
-
-def write_json(path: Path, value: dict) -> None:
-    """Small numbers, sorted by key."""
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Writes names and values, sorted by name."""
     path.write_text(json.dumps(value, indent=2, sort_keys=True) + "\n")
 
 
-def read_json(path: Path, made_by: str) -> dict:
-    """Small numbers; ``made_by`` is the stage that writes them, for the error message."""
+def read_json(path: Path, made_by: str, names: Iterable[str] = ()) -> dict[str, Any]:
+    """Names and values, at least ``names``.
+
+    Args:
+        path: The file.
+        made_by: The stage that writes the file, for the error message.
+        names: What must be there.
+
+    Raises:
+        ReceptiveError: The file is missing or damaged, or lacks a name.
+    """
     with reading(path, made_by):
         value = json.loads(path.read_text())
         if not isinstance(value, dict):
             raise ValueError("it holds no table of names and values")
+        check_has(value, names)
         return value
 
 
-def write_table(path: Path, table: "pd.DataFrame") -> None:
-    """A table as parquet, without its index."""
+def write_table(path: Path, table: pd.DataFrame) -> None:
+    """Writes a table as parquet, without its index."""
     path.parent.mkdir(parents=True, exist_ok=True)
     table.to_parquet(path, index=False)
 
 
-def read_table(path: Path, made_by: str, columns: Iterable[str] = ()) -> "pd.DataFrame":
-    """A parquet table that has at least ``columns``; ``made_by`` is the stage that writes it, for the error message."""
+def read_table(path: Path, made_by: str, columns: Iterable[str] = ()) -> pd.DataFrame:
+    """A parquet table that has at least ``columns``; ``made_by`` and errors as for ``read_json``."""
     with reading(path, made_by):
         table = pd.read_parquet(path)
         check_has(table, columns)
@@ -74,14 +75,20 @@ def read_table(path: Path, made_by: str, columns: Iterable[str] = ()) -> "pd.Dat
 
 
 def read_arrays(path: Path, made_by: str) -> dict[str, np.ndarray]:
-    """All arrays of an .npz file; ``made_by`` as for ``read_table``."""
+    """All arrays of an .npz file; ``made_by`` and errors as for ``read_json``."""
     with reading(path, made_by), np.load(path) as arrays:
         return dict(arrays)
 
 
-def check_has(found: "dict | pd.DataFrame", names: Iterable[str]) -> None:
+def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Writes arrays as .npz, in their order."""
+    with path.open("wb") as file:
+        np.savez(file, **arrays)
+
+
+def check_has(content: Container[str], names: Iterable[str]) -> None:
     """For use within ``reading``: ValueError where the table or the JSON lacks one of ``names``."""
-    lacking = [name for name in names if name not in found]
+    lacking = [name for name in names if name not in content]
     if lacking:
         raise ValueError(f"it lacks {', '.join(lacking)}")
 
@@ -102,7 +109,7 @@ def reading(path: Path, made_by: str) -> Iterator[None]:
 
 @contextmanager
 def reading_weights(path: Path, made_by: str) -> Iterator[None]:
-    """The same for weights, whose library raises an error of its own."""
+    """As ``reading``, for weights: their library raises an error of its own."""
     with reading(path, made_by):
         try:
             yield
@@ -111,6 +118,7 @@ def reading_weights(path: Path, made_by: str) -> Iterator[None]:
 
 
 def digest_files(*paths: Path) -> str:
+    """SHA-256 of the contents of the files, one after the other, as hexadecimal digits."""
     digest = hashlib.sha256()
     for path in paths:
         with path.open("rb") as file:

@@ -11,7 +11,7 @@ from receptive.claims.study import Study
 from receptive.methods.identity import correlations, identity_test, own_and_others
 from receptive.methods.image_statistics import high_frequency_share
 from receptive.methods.inference import bootstrap, difference, paired_difference
-from receptive.methods.receptive_field import BOX
+from receptive.methods.receptive_field.fields import BOX
 
 NUMBER = 5
 TITLE = "Mean stimuli and maximized images"

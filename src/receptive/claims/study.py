@@ -18,7 +18,7 @@ from receptive.artifacts.networks import read_first_filters, read_weights
 from receptive.artifacts.prepared import read_images
 from receptive.artifacts.selectivity import read_selectivity
 from receptive.artifacts.stimuli import has_stimuli, read_stimuli
-from receptive.artifacts.trained import read_layers
+from receptive.artifacts.layers import read_layers
 from receptive.claims.row import Row, across_trainings
 from receptive.datasets.prepared import Prepared
 from receptive.measurements.maximization import find_group, plan, starting_pixels

@@ -24,7 +24,8 @@ import pandas as pd
 import PIL.Image
 from PIL.Image import Image
 
-from receptive.datasets.prepared import SPLITS, Prepared, prepare
+from receptive.datasets.prepared import Prepared, prepare
+from receptive.datasets.rules import SPLITS
 from receptive.errors import ReceptiveError
 
 

@@ -18,7 +18,8 @@ import numpy as np
 import pandas as pd
 
 from receptive.datasets.decoding import Store, decode
-from receptive.datasets.prepared import SPLITS, Origin, Prepared, centre_view, prepare
+from receptive.datasets.prepared import Origin, Prepared, centre_view, prepare
+from receptive.datasets.rules import SPLITS
 from receptive.errors import ReceptiveError
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")

@@ -12,7 +12,7 @@ from receptive.artifacts.deconvolution import COLUMNS, Deconvolution, UnitPatche
 from receptive.measurements.subject import Subject
 from receptive.methods.deconvolution import deconvolve, deconvolve_units, energy_outside
 from receptive.methods.preferred_stimuli import cut_patches
-from receptive.methods.receptive_field import BOX
+from receptive.methods.receptive_field.fields import BOX
 from receptive.networks.layers import Layer
 from receptive.params.sections import Deconvolve as Settings
 

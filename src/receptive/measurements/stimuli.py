@@ -13,7 +13,7 @@ from receptive.measurements.subject import Subject
 from receptive.methods.capture import capture
 from receptive.methods.mean_stimulus import MODES, MeanStimulus
 from receptive.methods.preferred_stimuli import cut_patches
-from receptive.methods.receptive_field import BOX
+from receptive.methods.receptive_field.fields import BOX
 from receptive.networks.layers import Layer
 from receptive.params.sections import Stimuli
 

@@ -17,7 +17,7 @@ def main(network: Annotated[str, typer.Argument(help="Name of the training.")]) 
     from receptive.artifacts.activations import write_activations
     from receptive.measurements.activations import measure
     from receptive.measurements.subject import Subject
-    from receptive.parallel.launch import launch, working
+    from receptive.processes.launch import launch, working
 
     if launch(params.workers, params.device, "receptive.stages.extract", network):
         return

@@ -1,4 +1,4 @@
-"""Activation maximization: images made to excite units and classes (KS figures 8 and 9; TG 3.2, 3.3 and 4.2)."""
+"""Activation maximization: images that excite units and classes (KS figures 8 and 9; TG 3.2, 3.3 and 4.2)."""
 
 from typing import Annotated
 
@@ -7,66 +7,41 @@ import typer
 from receptive.stages import run
 
 
-def main(network: Annotated[str, typer.Argument(help="Name of the network.")]) -> None:
+def main(network: Annotated[str, typer.Argument(help="Name of the training.")]) -> None:
     """Write data/maximization/NETWORK; an interrupted run goes on with the groups that are missing."""
     from receptive.params.reading import load_params
 
     params = load_params()
-    params.recipe(network)
+    params.training(network)  # an unknown name is refused before torch is loaded
 
     import shutil
 
-    import pandas as pd
-    from tqdm import tqdm
+    from receptive.artifacts.activations import read_histograms, read_units
+    from receptive.artifacts.checkpoints import scratch
+    from receptive.artifacts.maximization import write_maximization
+    from receptive.artifacts.networks import network_digest
+    from receptive.artifacts.prepared import prepared_digest
+    from receptive.measurements.maximization import Natural, compare, maximize, metrics_of, natural_means, plan
+    from receptive.measurements.subject import Subject
 
-    from receptive.io import artifacts
-    from receptive.loading import Batches, normalised
-    from receptive.measurements.maximization import Study, metrics_of, natural_means, plan, results_of
-    from receptive.methods.capture import for_inference
-    from receptive.networks.layers import layers
-    from receptive.parallel.device import pick_device
-
-    prepared = artifacts.read_images(params, network)
-    histograms, units = artifacts.read_histograms(network), artifacts.read_units(network)
-    net, normalisation, description = artifacts.read_network(network)
-    device = pick_device(params.device)
-    found = layers(net, description["image_size"], description["channels"])
-    net, normalisation = for_inference(net).to(device), normalisation.to(device)
-    groups = plan(params, network, found, len(description["classes"]))
-    study = Study(params.seed, network, net, normalisation, prepared, params.maximize.batch_size)
-    scratch = artifacts.scratch(
+    units, histograms = read_units(network), read_histograms(network)
+    subject = Subject.load(params, network)
+    groups = plan(params, subject)
+    checkpoints = scratch(
         f"maximize-{network}",
         params.maximize.model_dump_json(),
         str(sorted(params.channels.items())),
-        str((params.seed, params.stimuli.largest_field, str(device))),
-        artifacts.network_digest(network),
-        artifacts.prepared_digest(params.training(network).images),
+        str((params.seed, params.stimuli.largest_field, str(subject.device))),
+        network_digest(network),
+        prepared_digest(params.training(network).images),
+        code=("receptive.methods", "receptive.measurements.maximization", "receptive.networks"),
     )
-    done = {}
-    steps = sum(len(group.units) * group.preset.iterations for group in groups)
-    with tqdm(total=steps, desc=f"maximize {network}", unit="step", dynamic_ncols=True) as bar:
-        for number, group in enumerate(groups):
-            kept = artifacts.read_kept(scratch / f"{number}.npz")
-            if kept is None:
-                kept = study.maximise(group, bar.update)
-                artifacts.keep(scratch / f"{number}.npz", kept)
-            else:
-                bar.update(len(group.units) * group.preset.iterations)
-            done[group] = kept
-    images = tqdm(
-        Batches(prepared, "validation", params.maximize.natural_batch_size, device),
-        desc=f"natural means {network}",
-        unit="batch",
-    )
-    means = natural_means(net, normalised(images, normalisation), groups)
-    tables = [
-        results_of(network, params.seed, group, kept, histograms, units, means.get(group.layer.name))
-        for group, kept in done.items()
-    ]
-    results = pd.concat(tables, ignore_index=True)
-    pictures = {group.name: kept["images"] for group, kept in done.items()}
-    folder = artifacts.write_maximization(network, results, pictures, metrics_of(results))
-    shutil.rmtree(scratch, ignore_errors=True)
+    made = maximize(subject, groups, params.maximize.batch_size, checkpoints)
+    means = natural_means(subject, groups, params.maximize.natural_batch_size)
+    maximization = compare(network, groups, made, Natural(units, histograms, means))
+    results = maximization.results
+    folder = write_maximization(network, maximization, metrics_of(results))
+    shutil.rmtree(checkpoints, ignore_errors=True)
     print(f"{folder}: {len(results)} images, {(results['status'] == 'ok').sum()} ok")
 
 

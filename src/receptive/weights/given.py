@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from receptive.artifacts.given_weights import read_state
 from receptive.datasets.prepared import Prepared
-from receptive.networks.families import foreign as makers
+from receptive.weights import pretrained as makers
 from receptive.networks.parts.normalisation import Normalisation
 from receptive.parallel.workers import ALONE, Workers
 from receptive.params.recipe import Recipe

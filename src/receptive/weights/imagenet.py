@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from receptive import networks
-from receptive.datasets.imagenet import class_names
+from receptive.datasets.imagenet_classes import class_names
 from receptive.errors import ReceptiveError
 
 

@@ -10,7 +10,7 @@ from torch import nn
 
 from receptive.errors import ReceptiveError
 from receptive.methods.capture import capture, for_inference, responses_to
-from receptive.methods.receptive_field import Sum
+from receptive.methods.receptive_field.sites import Sum
 from receptive.networks.families.foreign import separate_sites
 from receptive.networks.layers import layers
 from receptive.networks.torchvision_loader import import_torchvision

@@ -15,7 +15,8 @@ import torch
 from torch import fx, nn
 
 from receptive.errors import ReceptiveError
-from receptive.methods.receptive_field import SKIPPED_IN_TRAINING, Sum, is_known
+from receptive.methods.receptive_field.operations import SKIPPED_IN_TRAINING, is_known
+from receptive.methods.receptive_field.sites import Sum
 from receptive.networks.libraries import timm_with, torchvision_models_with
 
 _NAMING = {"ResNet": "residual", "VGG": "grouped"}

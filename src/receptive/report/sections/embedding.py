@@ -7,7 +7,7 @@ from receptive.artifacts.embedding import read_embedding, read_grids, read_regio
 from receptive.artifacts.networks import read_description
 from receptive.figures import embedding as figures
 from receptive.figures.embedding import TILE_PX, RegionUnit, RegionView, Space, tile
-from receptive.methods.embedding import whole_plane
+from receptive.methods.embedding_regions import whole_plane
 from receptive.methods.inference import mean_interval
 from receptive.methods.preferred_stimuli import cut_patches
 from receptive.networks.layers import Layer
