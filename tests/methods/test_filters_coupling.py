@@ -62,6 +62,7 @@ def test_dealing_anew_keeps_no_coupling_and_depends_on_its_seed_alone():
     np.testing.assert_array_equal(dealt, dealt_anew(weights, similarity, np.random.default_rng(2), 300))
 
 
+@pytest.mark.slow
 def test_the_share_of_false_alarms_is_the_promised_one_though_units_share_filters():
     """All units copy one random unit: dealing for each apart would see twenty times the evidence."""
     draws, alarms, trials = np.random.default_rng(3), 0, 120
