@@ -13,8 +13,8 @@ from receptive.artifacts.embedding import COLUMNS
 from receptive.errors import ReceptiveError
 from receptive.measurements import embedding
 from receptive.measurements.embedding import centres_by_hand, points_to_map
-from receptive.methods.embedding import Sample
 from receptive.methods.capture import responses_to
+from receptive.methods.embedding import Sample
 from receptive.methods.embedding_regions import whole_plane
 from receptive.methods.receptive_field.fields import BOX
 from receptive.networks.layers import find_layer

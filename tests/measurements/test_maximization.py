@@ -28,7 +28,8 @@ from receptive.measurements.maximization import (
     starting_pixels,
 )
 from receptive.methods.capture import for_inference
-from receptive.methods.maximization import PRESETS, maximise
+from receptive.methods.maximization import PRESETS
+from receptive.methods.maximization import maximize as ascend
 from receptive.methods.unit_statistics import UnitStatistics, histogram_edges
 from receptive.networks import build
 from receptive.networks.parts.normalisation import Normalisation
@@ -122,7 +123,7 @@ def test_neurons_are_those_of_the_whole_image(subject, groups, layer):
     group = groups[f"{layer}/neuron/ks/zero"]
     made = maximize_group(subject, group, batch_size=32)
     zeros = torch.zeros(len(group.units), 3, SIZE, SIZE)
-    whole = maximise(subject.network, layer, group.units, "neuron", group.preset, zeros)
+    whole = ascend(subject.network, layer, group.units, "neuron", group.preset, zeros)
     pixels = subject.normalisation.inverse(whole.images).movedim(1, -1).numpy()
     top, left, bottom, right = group.box
     np.testing.assert_allclose(made.images, pixels[:, max(top, 0) : bottom, max(left, 0) : right], atol=1e-4)

@@ -1,21 +1,30 @@
 """Maps of representation spaces against literal t-SNE quantities, scikit-learn, and planted structure."""
 
-from functools import partial
-
 import numpy as np
-import openTSNE
 import pytest
 import torch
-from oracles import with_integers
-from scipy import stats
+from oracles import affinities_by_bisection, with_integers
 from scipy.sparse import csr_matrix
+from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE, trustworthiness
 from torch import nn
 
 from receptive.errors import ReceptiveError
-from receptive.methods import embedding
-from receptive.methods.embedding import Constant, Sample, TooFew, distinct, embed, joint_affinities, kl_divergence, sample_positions, strongest_units, trusted, vectors_at
-from receptive.methods.embedding_regions import Region, Square, dense_pure_regions, fill_grid, region_around, selected_members, whole_plane
+from receptive.methods.embedding import (
+    Constant,
+    Sample,
+    TooFew,
+    distinct,
+    embed,
+    joint_affinities,
+    kl_divergence,
+    method_for,
+    opentsne_plane,
+    sample_positions,
+    strongest_units,
+    trusted,
+    vectors_at,
+)
 
 SETTINGS = dict(perplexity=10, components=8, opentsne_from=10_000, neighbours=10, seed=5, threads=1)
 
@@ -125,43 +134,40 @@ def literal_row(squares, perplexity):
     return p
 
 
-@pytest.mark.parametrize("scale", [1e-6, 1, 1e8])
+@pytest.mark.parametrize("scale", [1e-3, 1, 1e4])
 @pytest.mark.parametrize("perplexity", [2, 5.5, 15])
-def test_affinities_have_the_perplexity_asked_for(perplexity, scale):
-    squares = scale * np.sort(np.random.default_rng(0).gamma(2, size=(12, 30)), 1)
-    rows = row_affinities(squares, perplexity)
-    np.testing.assert_allclose(rows.sum(1), 1)
-    np.testing.assert_allclose(row_perplexity(rows), perplexity, rtol=1e-6)
-    entropy = [-sum(p * np.log2(p) for p in row if p > 0) for row in rows]
-    np.testing.assert_allclose(2 ** np.array(entropy), perplexity, rtol=1e-6)
-    for row, its in zip(rows[:3], squares, strict=False):
-        np.testing.assert_allclose(row, literal_row(its / scale, perplexity), rtol=1e-4, atol=1e-9)
-
-
-def test_perplexity_of_rows_that_can_be_worked_out():
-    np.testing.assert_allclose(row_perplexity(np.array([[1.0, 0, 0, 0], [0.25] * 4, [0.5, 0.5, 0, 0]])), [1, 4, 2])
+def test_affinities_have_the_perplexity_asked_for_and_are_those_of_the_equations(perplexity, scale):
+    vectors = clusters(150, 20)[0].astype(np.float64)
+    vectors[:3] *= 100  # far from all others, whose distances from it hardly differ
+    expected, perplexities = affinities_by_bisection(vectors, perplexity, int(np.ceil(3 * perplexity)))
+    np.testing.assert_allclose(perplexities, perplexity, rtol=1e-10)
+    affinities = joint_affinities(scale * vectors, perplexity, threads=1)
+    np.testing.assert_allclose(affinities.toarray(), expected, rtol=0, atol=1e-10)
+    one_way = 150 * joint_affinities(scale * vectors, perplexity, threads=1, symmetrize=False).toarray()
+    np.testing.assert_allclose(one_way.sum(1), 1)
+    entropies = [-sum(p * np.log2(p) for p in row if p > 0) for row in one_way]
+    np.testing.assert_allclose(2 ** np.array(entropies), perplexity, rtol=1e-6)
 
 
 def test_coinciding_points_keep_what_perplexity_they_can():
-    rows = row_affinities(np.zeros((1, 9)), 3)  # no width tells equal distances apart
-    np.testing.assert_allclose(row_perplexity(rows), 9)
+    affinities = joint_affinities(np.ones((10, 3)), 3, threads=1)  # no width tells equal distances apart
+    np.testing.assert_allclose(affinities.toarray(), (1 - np.eye(10)) / 90, rtol=1e-9)
 
 
-def test_joint_affinities_and_kl_against_all_pairs():
+def test_affinities_and_kl_of_few_points_are_those_of_loops():
     vectors = np.random.default_rng(0).normal(size=(13, 3))
     plane = np.random.default_rng(1).normal(size=(13, 2))
-    affinities, perplexities = joint_affinities(vectors, 4)  # 12 neighbours: everyone else
     conditional = np.zeros((13, 13))
     for i in range(13):
-        others = [j for j in range(13) if j != i]
+        others = [j for j in range(13) if j != i]  # 12 neighbours: every other point
         conditional[i, others] = literal_row([((vectors[i] - vectors[j]) ** 2).sum() for j in others], 4)
     expected = (conditional + conditional.T) / 26
-    np.testing.assert_allclose(affinities.toarray(), expected, atol=1e-6)
-    np.testing.assert_allclose(perplexities, 4, rtol=1e-6)
+    affinities = joint_affinities(vectors, 4, threads=1)
+    np.testing.assert_allclose(affinities.toarray(), expected, atol=1e-10)
     similar = [[0 if i == j else 1 / (1 + ((plane[i] - plane[j]) ** 2).sum()) for j in range(13)] for i in range(13)]
     q = np.array(similar) / np.sum(similar)
     terms = [expected[i, j] * np.log(expected[i, j] / q[i, j]) for i in range(13) for j in range(13) if i != j]
-    assert kl_divergence(affinities, plane) == pytest.approx(sum(terms), rel=1e-5)
+    assert kl_divergence(affinities, plane) == pytest.approx(sum(terms), rel=1e-8)
 
 
 def test_kl_of_perfect_affinities_is_0():
@@ -180,7 +186,6 @@ def test_map_and_kl_are_those_of_scikit_learn():
     assert found.kl_divergence == pytest.approx(theirs.kl_divergence_, rel=0.02)
     own = TSNE(perplexity=10, method="exact", init="pca", random_state=0).fit(vectors)  # all of it theirs
     assert found.kl_divergence == pytest.approx(own.kl_divergence_, rel=0.1)
-    assert found.row_perplexity == pytest.approx(10, rel=1e-4)
     assert found.variance_fraction == pytest.approx(1)
 
 
@@ -198,31 +203,40 @@ def test_planted_clusters_stay_together_and_twice_is_the_same(opentsne_from, met
     assert again.kl_divergence == found.kl_divergence
 
 
-def test_many_points_are_interpolated(monkeypatch):
-    """Which of openTSNE's two gradients is asked for; docs/decisions.md has the measured 20,000."""
-    asked = []
-    monkeypatch.setattr(embedding, "_opentsne", lambda affinities, start, *rest: asked.append(rest) or start)
-    monkeypatch.setattr(embedding, "FFT_FROM", 150)
-    vectors, _ = clusters(150)
-    assert embed(vectors, "n", **{**SETTINGS, "opentsne_from": 100}).method == "openTSNE, fft"
-    assert embed(vectors[:149], "n", **{**SETTINGS, "opentsne_from": 100}).method == "openTSNE, bh"
-    assert asked == [(10, "fft", 5, 1), (10, "bh", 5, 1)]
+def test_the_number_of_points_decides_on_library_and_gradient():
+    """docs/decisions.md has the measured 20,000."""
+    assert [method_for(points, 3000) for points in (1, 2999)] == ["scikit-learn, barnes_hut"] * 2
+    assert [method_for(points, 3000) for points in (3000, 19_999)] == ["openTSNE, bh"] * 2
+    assert method_for(20_000, 3000) == "openTSNE, fft"
 
 
 @pytest.mark.parametrize("gradient", ["bh", "fft"])
-def test_both_gradients_of_opentsne_find_planted_clusters_twice_the_same(monkeypatch, gradient):
+def test_both_gradients_of_opentsne_find_planted_clusters_twice_the_same(gradient):
     """openTSNE itself, with fewer iterations: on few points each of the interpolation's takes 12 ms."""
-    monkeypatch.setattr(embedding, "FFT_FROM", {"bh": 301, "fft": 300}[gradient])
-    monkeypatch.setattr(openTSNE, "TSNE", partial(openTSNE.TSNE, early_exaggeration_iter=60, n_iter=40))
     vectors, labels = clusters(300)
-    settings = {**SETTINGS, "opentsne_from": 100}
-    found = embed(vectors, "n", **settings)
-    assert found.method == f"openTSNE, {gradient}"
-    apart = ((found.plane[:, None] - found.plane) ** 2).sum(2) + 1e9 * np.eye(300)
+    affinities = joint_affinities(vectors.astype(np.float64), 10, threads=1)
+    start = PCA(2).fit_transform(vectors.astype(np.float64)) * 1e-4
+
+    def plane():
+        return opentsne_plane(affinities, start, gradient, 5, 1, early_exaggeration_iter=60, n_iter=40)
+
+    found = plane()
+    apart = ((found[:, None] - found) ** 2).sum(2) + 1e9 * np.eye(300)
     assert (labels[apart.argmin(1)] == labels).mean() > 0.97
     shuffled = np.random.default_rng(0).permutation(labels)
     assert (shuffled[apart.argmin(1)] == shuffled).mean() < 0.5
-    np.testing.assert_array_equal(embed(vectors, "n", **settings).plane, found.plane)
+    np.testing.assert_array_equal(plane(), found)
+
+
+def test_a_map_is_what_its_parts_give():
+    """PCA, affinities and start of the call are those that the plane of openTSNE is made of."""
+    vectors, _ = clusters(120, 6)
+    settings = {**SETTINGS, "components": 6, "opentsne_from": 100}
+    pca = PCA(6, svd_solver="full").fit(vectors.astype(np.float64))
+    reduced = pca.transform(vectors.astype(np.float64))
+    start = reduced[:, :2] / reduced[:, 0].std() * 1e-4
+    expected = opentsne_plane(joint_affinities(reduced, 10, 1), start, "bh", 5, 1)
+    np.testing.assert_array_equal(embed(vectors, "n", **settings).plane, expected)
 
 
 def test_another_seed_changes_only_what_is_drawn():
@@ -239,12 +253,15 @@ def test_trustworthiness_of_an_affine_copy_is_1_and_of_noise_one_half():
     assert trusted(plane, noise, 10, 0) == trustworthiness(plane, noise, n_neighbors=10)
 
 
-def test_trustworthiness_of_many_points_is_that_of_a_sample(monkeypatch):
-    monkeypatch.setattr(embedding, "_MOST_TRUSTED", 400)
+def test_trustworthiness_of_many_points_is_that_of_a_sample():
     vectors = np.random.default_rng(0).normal(size=(900, 4))
     plane = vectors[:, :2]
-    assert trusted(vectors, plane, 10, 3) == pytest.approx(trustworthiness(vectors, plane, n_neighbors=10), abs=0.05)
-    assert trusted(vectors, plane, 10, 3) == trusted(vectors, plane, 10, 3)
+    of_all = trustworthiness(vectors, plane, n_neighbors=10)
+    assert trusted(vectors, plane, 10, 3, most=900) == of_all
+    of_some = trusted(vectors, plane, 10, 3, most=400)
+    assert of_some != of_all
+    assert of_some == pytest.approx(of_all, abs=0.05)
+    assert trusted(vectors, plane, 10, 3, most=400) == of_some
 
 
 @pytest.mark.parametrize(
@@ -269,77 +286,3 @@ def test_what_cannot_be_mapped_is_refused_in_one_line_that_names_the_layer(vecto
 def test_one_unit_is_enough_for_a_map():
     vectors = np.random.default_rng(0).normal(size=(60, 1))
     assert np.isfinite(embed(vectors, "n", **SETTINGS).plane).all()
-
-
-# ---------------------------------------------------------------- the plane filled with patches
-
-
-def test_every_cell_has_its_nearest_point():
-    plane = np.random.default_rng(0).normal(size=(50, 2)) * [5, 2]
-    square = whole_plane(plane)
-    assert square.side == pytest.approx(1.02 * np.ptp(plane[:, 0]))
-    grid = fill_grid(plane, square, 9)
-    for row in range(9):
-        for column in range(9):
-            across = square.left + (column + 0.5) / 9 * square.side
-            up = square.low + square.side - (row + 0.5) / 9 * square.side
-            distances = [(x - across) ** 2 + (y - up) ** 2 for x, y in plane]
-            assert grid[row, column] == int(np.argmin(distances))
-
-
-def test_the_top_of_the_plane_is_the_first_row():
-    plane = np.array([[0.0, 0], [1, 0], [0, 1], [1, 1]])
-    assert fill_grid(plane, whole_plane(plane), 2).tolist() == [[2, 3], [0, 1]]
-
-
-def test_regions_are_the_planted_groups():
-    rng = np.random.default_rng(0)
-    plane, labels = rng.uniform(0, 100, (50, 2)), rng.integers(0, 5, 50)
-    for label, count, centre in ((1, 60, (20, 20)), (2, 40, (80, 30)), (1, 50, (20, 80)), (3, 15, (70, 80))):
-        plane = np.concatenate([plane, rng.uniform(-3, 3, (count, 2)) + centre])
-        labels = np.concatenate([labels, np.full(count, label)])
-    found = dense_pure_regions(plane, labels, 3, 12)
-    assert [region.label for region in found] == [1, 2, 3]  # the second group of label 1 waits for its turn
-    for region, centre in zip(found, ((20, 20), (80, 30), (70, 80)), strict=True):
-        assert np.abs(np.array(region.square[:2]) + 6 - centre).max() < 6
-        inside = [
-            i for i, (x, y) in enumerate(plane)
-            if region.square.left <= x < region.square.left + 12 and region.square.low <= y < region.square.low + 12
-        ]  # fmt: skip
-        assert region.members.tolist() == inside
-        assert region.label_fraction == (labels[inside] == region.label).mean()
-    fourth = dense_pure_regions(plane, labels, 4, 12)[3]
-    assert fourth.label == 1
-    assert np.abs(np.array(fourth.square[:2]) + 6 - (20, 80)).max() < 6
-
-
-def test_many_mostly_pure_points_come_before_a_few_pure_ones():
-    rng = np.random.default_rng(0)
-    plane = np.concatenate([rng.uniform(0, 2, (60, 2)), rng.uniform(0, 2, (6, 2)) + 30])
-    labels = np.array([1] * 56 + [2] * 4 + [3] * 6)
-    found = dense_pure_regions(plane, labels, 2, 4)
-    assert [(region.label, len(region.members)) for region in found] == [(1, 60), (3, 6)]
-    wilson = stats.binomtest(5, 10).proportion_ci(0.95, method="wilson")
-    assert embedding._wilson_low(0.5, 10) == pytest.approx(wilson.low)
-
-
-def test_regions_do_not_overlap_stay_in_the_plane_and_run_out():
-    plane = np.random.default_rng(0).uniform(0, 10, (200, 2))
-    whole = whole_plane(plane)
-    found = dense_pure_regions(plane, np.zeros(200, int), 50, 3)
-    assert 3 < len(found) < 12
-    for i, one in enumerate(found):
-        assert one.square.left >= whole.left
-        assert one.square.low + 3 <= whole.low + whole.side + 1e-9
-        for other in found[:i]:
-            assert not set(one.members) & set(other.members)
-    assert dense_pure_regions(plane[:4], np.zeros(4, int), 3, 20) == []
-
-
-def test_an_empty_region_says_so_and_members_come_from_the_middle():
-    plane = np.array([[0, 0], [1, 1], [2, 2], [0.9, 1]])
-    empty = region_around(plane, np.zeros(4, int), Square(5, 5, 1))
-    assert (len(empty.members), empty.label) == (0, -1)
-    assert selected_members(plane, empty, 3).tolist() == []
-    region = Region(Square(0, 0, 2.5), np.array([0, 1, 2, 3]), 0, 1.0)
-    assert selected_members(plane, region, 2).tolist() == [1, 3]

@@ -15,9 +15,9 @@ from safetensors.torch import save_file
 from torch import nn
 
 from receptive import networks
+from receptive.artifacts.given_weights import read_state
 from receptive.datasets.imagenet_classes import class_names
 from receptive.errors import ReceptiveError
-from receptive.artifacts.given_weights import read_state
 from receptive.networks import weights
 from receptive.networks.layers import layers
 from receptive.networks.parts.blocks import initialise

@@ -13,12 +13,12 @@ from receptive.artifacts.deconvolution import read_energy
 from receptive.artifacts.embedding import read_embedding
 from receptive.artifacts.filters import read_filters
 from receptive.artifacts.identity import identity_pair, read_identity, read_similarities
+from receptive.artifacts.layers import read_layers
 from receptive.artifacts.maximization import read_maximization
 from receptive.artifacts.networks import read_first_filters, read_weights
 from receptive.artifacts.prepared import read_images
 from receptive.artifacts.selectivity import read_selectivity
 from receptive.artifacts.stimuli import has_stimuli, read_stimuli
-from receptive.artifacts.layers import read_layers
 from receptive.claims.row import Row, across_trainings
 from receptive.datasets.prepared import Prepared
 from receptive.measurements.maximization import find_group, plan, starting_pixels

@@ -15,9 +15,26 @@ from receptive.errors import ReceptiveError
 from receptive.measurements.deconvolution import unit_patches
 from receptive.measurements.embedding_purity import purity_by_layer, shown_boxes
 from receptive.measurements.subject import Subject
-from receptive.methods.embedding import Constant, Sample, TooFew, distinct, embed, sample_positions, strongest_units, vectors_at
-from receptive.methods.embedding_regions import Region, dense_pure_regions, fill_grid, region_around, selected_members, square_at, whole_plane
+from receptive.methods.embedding import (
+    Constant,
+    Sample,
+    TooFew,
+    distinct,
+    embed,
+    sample_positions,
+    strongest_units,
+    vectors_at,
+)
 from receptive.methods.embedding_purity import chance, mean_purity
+from receptive.methods.embedding_regions import (
+    Region,
+    dense_pure_regions,
+    fill_grid,
+    region_around,
+    selected_members,
+    square_at,
+    whole_plane,
+)
 from receptive.methods.receptive_field.fields import BOX
 from receptive.networks.layers import Layer, corresponding_layers, find_layer
 from receptive.params.sections import Embed as Settings

@@ -16,8 +16,8 @@ from receptive.artifacts.maximization import Maximization, maximization_group
 from receptive.errors import ReceptiveError
 from receptive.measurements.subject import Subject
 from receptive.methods.capture import capture
-from receptive.methods.maximization import maximize as maximize_images
 from receptive.methods.maximization import PRESETS, STATUSES, Crop, Preset, receptive_field_crop
+from receptive.methods.maximization import maximize as maximize_images
 from receptive.methods.maximization_parametrisation import FOURIER_START, Fourier, colour_basis
 from receptive.methods.receptive_field.fields import BOX
 from receptive.methods.unit_statistics import quantile_of

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 from receptive.artifacts.given_weights import read_state
 from receptive.datasets.prepared import Prepared
-from receptive.weights import pretrained as makers
 from receptive.networks.parts.normalisation import Normalisation
 from receptive.parallel.workers import ALONE, Workers
 from receptive.params.recipe import Recipe
 from receptive.training.start import Given, Start
+from receptive.weights import pretrained as makers
 from receptive.weights.fitting import check_finite, fitted
 from receptive.weights.imagenet import head_names, imagenet_rows, select_rows
 

@@ -3,8 +3,8 @@
 from types import SimpleNamespace
 
 import pandas as pd
-from receptive.claims.row import measured, not_measured
 
+from receptive.claims.row import measured, not_measured
 from receptive.figures.claims import estimates
 from receptive.report.sections.claims import claim_parts, listed, numbers, summary, text
 

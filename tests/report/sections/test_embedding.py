@@ -15,8 +15,8 @@ from studies import (
     write_small_network,
 )
 
-from receptive.artifacts.embedding import COLUMNS, Embedding, LayerMap, write_embedding
 from receptive.artifacts.deconvolution import UnitPatches
+from receptive.artifacts.embedding import COLUMNS, Embedding, LayerMap, write_embedding
 from receptive.figures.embedding import TILE_PX
 from receptive.networks.layers import Layer
 from receptive.report.sections import embedding_maps
