@@ -18,14 +18,15 @@ from receptive import networks
 from receptive.artifacts.given_weights import read_state
 from receptive.datasets.imagenet_classes import class_names
 from receptive.errors import ReceptiveError
-from receptive.networks import weights
 from receptive.networks.layers import layers
 from receptive.networks.parts.blocks import initialise
 from receptive.networks.parts.normalisation import Normalisation
 from receptive.networks.torchvision_loader import import_torchvision
-from receptive.weights.pretrained import imagenet_categories, pretrained
+from receptive.weights import pretrained as makers
+from receptive.weights.fitting import check_finite, fitted
+from receptive.weights.imagenet import head_names, imagenet_rows, select_rows
 
-CATEGORIES = imagenet_categories()
+CATEGORIES = makers.imagenet_categories()
 CLASSES = ["n01443537", "Siberian husky", "n07749582"]  # goldfish, husky, lemon: two by id, one by name
 
 
@@ -39,14 +40,14 @@ def small():
 def test_a_state_that_fits_is_taken_as_it_is():
     network = small()
     state = {name: torch.rand_like(value.float()) for name, value in small().state_dict().items()}
-    assert weights.fitted(network, state, "these") == state
+    assert fitted(network, state, "these") == state
 
 
 def test_files_of_old_have_no_count_of_batches_and_more_than_is_used():
     network = small()
     network.unused_weights = ["aux.weight"]
     state = {name: value for name, value in small().state_dict().items() if "num_batches" not in name}
-    found = weights.fitted(network, state | {"aux.weight": torch.zeros(3)}, "these")
+    found = fitted(network, state | {"aux.weight": torch.zeros(3)}, "these")
     network.load_state_dict(found)
     assert torch.equal(network[0].weight, state["0.weight"])
 
@@ -68,7 +69,7 @@ def test_what_does_not_fit_is_named(change, cause):
     state = dict(small().state_dict())
     change(state)
     with pytest.raises(ReceptiveError, match=f"^these weights do not fit the network: {cause}"):
-        weights.fitted(small(), state, "these weights")
+        fitted(small(), state, "these weights")
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
@@ -77,14 +78,19 @@ def test_values_that_are_not_finite_are_refused(bad):
     for name in ("1.running_var", "2.weight"):
         state[name].view(-1)[-1] = bad
     with pytest.raises(ReceptiveError, match=r"^these weights are not finite, first in 1\.running_var: "):
-        weights.fitted(small(), state, "these weights")
+        fitted(small(), state, "these weights")
+
+
+def test_a_file_that_is_not_finite_is_known_by_its_name():
+    with pytest.raises(ReceptiveError, match=r"^the weights of 'w.pt' are not finite, first in a: "):
+        check_finite({"n": torch.tensor([2**40]), "a": torch.tensor([0.0, torch.inf])}, "the weights of 'w.pt'")
 
 
 def test_values_that_float32_cannot_hold_are_refused():
     state = small().state_dict()
     state["2.bias"] = torch.tensor([0, 1e300], dtype=torch.float64)
     with pytest.raises(ReceptiveError, match=r"not finite, first in 2\.bias"):
-        weights.fitted(small(), state, "these weights")
+        fitted(small(), state, "these weights")
 
 
 # Files
@@ -178,7 +184,7 @@ def test_a_file_that_may_not_be_read(tmp_path, monkeypatch):
 
 
 def test_the_ids_are_imagenets():
-    rows = weights.imagenet_rows(["n01440764", "n15075141", *CLASSES, "ostrich"], CATEGORIES, "x")
+    rows = imagenet_rows(["n01440764", "n15075141", *CLASSES, "ostrich"], CATEGORIES, "x")
     # the first and the last of the 1000, and four that the papers name
     assert [CATEGORIES[row] for row in rows] == [
         *("tench", "toilet tissue", "goldfish", "Siberian husky", "lemon", "ostrich"),
@@ -187,24 +193,25 @@ def test_the_ids_are_imagenets():
     synsets = list(class_names())
     # torchvision's readers sort the folders, so the scores are in the order of the ids
     assert synsets == sorted(set(synsets))
-    assert weights.imagenet_rows(synsets, CATEGORIES, "x") == list(range(1000))
+    assert imagenet_rows(synsets, CATEGORIES, "x") == list(range(1000))
     # what the data set imagenet calls its classes, cranes and maillots included
-    assert weights.imagenet_rows(list(class_names().values()), CATEGORIES, "x") == list(range(1000))
+    assert imagenet_rows(list(class_names().values()), CATEGORIES, "x") == list(range(1000))
 
 
 def test_other_classes_are_refused():
     with pytest.raises(ReceptiveError, match=r"^the pretrained weights of alexnet .* 'astronaut' is none of them"):
-        weights.imagenet_rows(["goldfish", "astronaut"], CATEGORIES, "alexnet")
+        imagenet_rows(["goldfish", "astronaut"], CATEGORIES, "alexnet")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["torchvision:alexnet", "torchvision:squeezenet1_1", "resnet18"])
 def test_scores_of_chosen_classes_are_those_of_the_whole(name):
     torch.manual_seed(0)
     whole = networks.build(name, 1000, 64).eval()
-    rows = weights.imagenet_rows(CLASSES, CATEGORIES, name)
-    heads = weights.head_names(name, 64, 3, {})
+    rows = imagenet_rows(CLASSES, CATEGORIES, name)
+    heads = head_names(name, 64, 3, {})
     some = networks.build(name, len(rows), 64).eval()
-    some.load_state_dict(weights.fitted(some, weights.select_rows(whole.state_dict(), heads, rows), "these"))
+    some.load_state_dict(fitted(some, select_rows(whole.state_dict(), heads, rows), "these"))
     images = torch.randn(2, 3, 64, 64)
     with torch.no_grad():
         torch.testing.assert_close(some(images), whole(images)[:, rows], rtol=1e-5, atol=1e-6)
@@ -235,16 +242,17 @@ def hub(tmp_path, monkeypatch):
     torch.hub._hub_dir = None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("ours", "theirs"), [("resnet18", "resnet18"), ("torchvision-googlenet-2", "googlenet")])
 def test_pretrained_weights_give_torchvisions_scores(hub, ours, theirs):
     """With its own weights, preprocessing and network (googlenet's changes its input by itself)."""
     _, entry = hub(theirs)
-    found = pretrained(ours)
+    found = makers.pretrained(ours)
     assert found.origin == f"torchvision {type(entry).__name__}.IMAGENET1K_V1"
     models, transforms = import_torchvision().models, import_torchvision().transforms
     original = models.get_model(theirs, weights=entry).eval()
     network = networks.build(ours, 1000, 64).eval()
-    network.load_state_dict(weights.fitted(network, found.state, "these"))
+    network.load_state_dict(fitted(network, found.state, "these"))
     pixels = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(1))
     preset = entry.transforms()
     with torch.no_grad():
@@ -261,7 +269,7 @@ def test_without_a_network_the_line_says_so(hub, monkeypatch):
     monkeypatch.setattr(urllib.request, "urlopen", unreachable)
     monkeypatch.setattr(torch.hub, "urlopen", unreachable)
     with pytest.raises(ReceptiveError) as caught:
-        pretrained("torchvision:alexnet")
+        makers.pretrained("torchvision:alexnet")
     line = str(caught.value)
     assert line.startswith("the pretrained weights of torchvision:alexnet cannot be had (Name or service not known)")
     assert "alexnet-owt-7be5be79.pth" in line
@@ -318,6 +326,7 @@ def test_torchvision_sees_colour():
 # timm
 
 
+@pytest.mark.slow
 def test_timm_that_is_not_installed_is_asked_for():
     code = (
         "import sys; sys.modules['timm'] = None\n"
@@ -329,13 +338,14 @@ def test_timm_that_is_not_installed_is_asked_for():
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["resnet18", "resnetv2_50", "efficientnet_b0", "densenet121"])
 def test_timms_networks_give_its_scores(name):
     import_torchvision()
     timm = pytest.importorskip("timm")
     theirs = timm.create_model(name, num_classes=3).eval()
     ours = networks.build(f"timm:{name}", 3, 64)
-    ours.load_state_dict(weights.fitted(ours, theirs.state_dict(), "these"))
+    ours.load_state_dict(fitted(ours, theirs.state_dict(), "these"))
     images = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         assert torch.equal(ours(images), theirs(images))

@@ -83,7 +83,7 @@ def read_arrays(path: Path, made_by: str) -> dict[str, np.ndarray]:
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     """Writes arrays as .npz, in their order."""
     with path.open("wb") as file:
-        np.savez(file, **arrays)
+        np.savez(file, **arrays)  # type: ignore[arg-type]  # numpy's stub knows no names but its own
 
 
 def check_has(content: Container[str], names: Iterable[str]) -> None:

@@ -6,7 +6,8 @@ function says what it gives for them. An interval that the data cannot give is N
 
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Literal, NamedTuple
+from functools import partial
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,11 @@ FEW = 30
 """Below so many values a bootstrap interval is not to be trusted."""
 NORMAL_QUANTILE = 1.96
 """Standard errors on either side of a mean in its normal 95% interval."""
+
+
+Values = np.ndarray | Sequence[float] | Sequence[int] | Sequence[bool]
+"""Numbers, one per image, unit or training."""
+Count = int | np.integer
 
 
 class Estimate(NamedTuple):
@@ -31,9 +37,9 @@ _NOTHING = Estimate(np.nan, np.nan, np.nan)
 
 
 def bootstrap(
-    *samples: np.ndarray,
+    *samples: Values,
     rng: np.random.Generator,
-    statistic: Callable[..., np.ndarray] = np.mean,
+    statistic: Callable[..., Any] = np.mean,
     paired: bool = False,
     method: Literal["BCa", "percentile"] = "BCa",
     resamples: int = 5_000,
@@ -134,7 +140,7 @@ def _jackknife(arrays: list[np.ndarray], statistic: Callable, paired: bool, conf
     return Estimate(value, value - half, value + half)
 
 
-def paired_difference(first: np.ndarray, second: np.ndarray, rng: np.random.Generator, **options) -> Estimate:
+def paired_difference(first: Values, second: Values, rng: np.random.Generator, **options: Any) -> Estimate:
     """Mean of ``first - second``, pair by pair, with its bootstrap interval; above 0 where the first is greater.
 
     What makes one pair (an image, a unit) greater in both drops out.
@@ -146,26 +152,26 @@ def paired_difference(first: np.ndarray, second: np.ndarray, rng: np.random.Gene
 
 
 def difference(
-    first: np.ndarray,
-    second: np.ndarray,
+    first: Values,
+    second: Values,
     rng: np.random.Generator,
-    statistic: Callable[..., np.ndarray] = np.mean,
-    **options,
+    statistic: Callable[..., Any] = np.mean,
+    **options: Any,
 ) -> Estimate:
     """``statistic(first) - statistic(second)`` of two independent samples, with its bootstrap interval.
 
     Args:
         options: of ``bootstrap``.
     """
+    return bootstrap(first, second, rng=rng, statistic=partial(_between, statistic), **options)
 
-    def between(a: np.ndarray, b: np.ndarray, axis: int = -1) -> np.ndarray:
-        return statistic(a, axis=axis) - statistic(b, axis=axis)
 
-    return bootstrap(first, second, rng=rng, statistic=between, **options)
+def _between(statistic: Callable[..., Any], first: np.ndarray, second: np.ndarray, axis: int = -1) -> Any:
+    return statistic(first, axis=axis) - statistic(second, axis=axis)
 
 
 def wilson(
-    successes: np.ndarray | int, trials: np.ndarray | int, confidence: float = CONFIDENCE
+    successes: np.ndarray | Count, trials: np.ndarray | Count, confidence: float = CONFIDENCE
 ) -> tuple[np.ndarray, np.ndarray]:
     """Ends of Wilson's score interval (1927) of shares: narrower the more trials there are.
 
@@ -188,7 +194,7 @@ def wilson(
     return low, high
 
 
-def share(successes: int, trials: int, confidence: float = CONFIDENCE) -> Estimate:
+def share(successes: Count, trials: Count, confidence: float = CONFIDENCE) -> Estimate:
     """``successes`` of ``trials`` with Wilson's interval (``wilson``); NaN and [0, 1] without trials."""
     low, high = wilson(successes, trials, confidence)
     return Estimate(successes / trials if trials else np.nan, float(low), float(high))
@@ -213,7 +219,7 @@ def mean_interval(table: pd.DataFrame, column: str, by: list[str]) -> pd.DataFra
 
 
 def difference_of_shares(
-    successes: int, trials: int, other_successes: int, other_trials: int, confidence: float = CONFIDENCE
+    successes: Count, trials: Count, other_successes: Count, other_trials: Count, confidence: float = CONFIDENCE
 ) -> Estimate:
     """Difference of two independent shares; above 0 where the first is greater.
 
@@ -240,7 +246,7 @@ def apart(first: Estimate, second: Estimate) -> Estimate:
     )
 
 
-def mcnemar(first: np.ndarray, second: np.ndarray) -> float:
+def mcnemar(first: Values, second: Values) -> float:
     """p of "the two are right equally often" on the same images: two-sided and exact.
 
     McNemar (1947) in its exact form: a binomial test on the images that only one of the two has right. 1 where there
@@ -256,7 +262,7 @@ def mcnemar(first: np.ndarray, second: np.ndarray) -> float:
     return float(stats.binomtest(only_first, only_first + only_second).pvalue)
 
 
-def over_trainings(values: Sequence[float], confidence: float = CONFIDENCE) -> Estimate:
+def over_trainings(values: Values, confidence: float = CONFIDENCE) -> Estimate:
     """Mean over trainings with Student's t interval; NaN ends for one training, which has no spread to tell."""
     array = np.asarray(values, float)
     if len(array) == 0:
@@ -301,4 +307,4 @@ def rank_correlations(first: np.ndarray, second: np.ndarray, axis: int = -1) -> 
     ranks = [stats.rankdata(values, axis=axis) for values in (first, second)]
     a, b = (rank - rank.mean(axis, keepdims=True) for rank in ranks)
     with np.errstate(invalid="ignore"):
-        return (a * b).sum(axis) / np.sqrt((a * a).sum(axis) * (b * b).sum(axis))
+        return np.asarray((a * b).sum(axis) / np.sqrt((a * a).sum(axis) * (b * b).sum(axis)))
