@@ -45,11 +45,11 @@ repro: $(READY)  ## Run the whole study to reports/index.html
 
 test: $(READY)  ## Run the whole test suite
 	@echo "running the tests: pytest"
-	@python -m pytest
+	@python -m pytest -n 2 --dist loadfile
 
 test-fast: $(READY)  ## Run the tests that take no minutes and start no processes
 	@echo "running the fast tests: pytest -m 'not slow'"
-	@python -m pytest -m "not slow"
+	@python -m pytest -n 2 --dist loadfile -m "not slow"
 
 check: $(READY)  ## Check style, formatting and types (ruff, mypy)
 	@ruff check .

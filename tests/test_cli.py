@@ -158,6 +158,7 @@ def test_wrong_calls_end_with_2(arguments):
     assert "Usage" in result.stderr
 
 
+@pytest.mark.slow
 def test_the_process_ends_with_1_and_one_line(tmp_path):
     """As a user sees it, from a folder that is not the project's."""
     source = os.pathsep.join([str(PROJECT / "src"), os.environ.get("PYTHONPATH", "")])

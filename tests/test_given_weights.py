@@ -160,6 +160,7 @@ def test_parameters_that_ask_for_weights_nobody_has_are_refused(folder):
         load_params(compose(folder, ("models=[vggcnn]", "weights=pretrained")))
 
 
+@pytest.mark.slow
 def test_names_stand_in_dvcs_graph(folder):
     compose(folder, ("models=[torchvision:vgg16,timm:resnet18.a1_in1k,resnet34]", "trainings_each=[1,3]", "seed=4"))
     params = load_params(folder / "params.yaml")

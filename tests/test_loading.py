@@ -4,6 +4,7 @@ import math
 import threading
 import tracemalloc
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from torch import nn
 from receptive import loading
 from receptive.artifacts.prepared import read_prepared, write_prepared
 from receptive.datasets.prepared import Origin, prepare
+from receptive.datasets.statistics import pixel_statistics
 from receptive.loading import Batches, Feed, RowsOnDisk, Split, normalised, prefetched, read_split
 from receptive.networks.parts.normalisation import Normalisation
 from receptive.training import loop as training
@@ -162,7 +164,8 @@ def write_large(folder, images, side=48):
 
 def test_memory_does_not_grow_with_the_number_of_images(tmp_path, monkeypatch):
     """Preparing, writing, reading, and a pass over both splits: ten times the images, the same memory."""
-    monkeypatch.setattr("receptive.datasets.prepared._CHUNK_VALUES", 2**18)
+    smaller = partial(pixel_statistics, chunk_values=2**18)  # images of this test would fit in one chunk
+    monkeypatch.setattr("receptive.datasets.prepared.pixel_statistics", smaller)
     monkeypatch.setattr(loading, "MOST_IN_MEMORY", 2**20)
     peaks = []
     for images in (100, 400, 4000):  # the first warms up; then 2.8 MB and 28 MB of pixels

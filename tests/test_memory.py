@@ -29,6 +29,7 @@ def peaks(tmp_path_factory):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", ["extract", "maximize", "stimuli"])
 def test_memory_does_not_grow_with_the_images(peaks, stage):
     """Nothing that is kept of an image may be as large as a map; the images themselves, mapped from the file, may."""

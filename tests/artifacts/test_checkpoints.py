@@ -98,6 +98,7 @@ DECIDES_NOT = ("tracking/runs.py", "tracking/pipeline.py", "artifacts/files.py",
                "networks/families/vggcnn.py", "processes/launch.py", "stages/train.py")  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", DECIDES)
 def test_other_code_of_the_training_is_other_work(keys, file):
     assert keys[file] != keys[""]

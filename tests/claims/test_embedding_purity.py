@@ -51,6 +51,7 @@ def test_one_mapped_layer_leaves_the_first_and_last_convolution():
     assert pick(rows, "vggcnn", Quantity.MAPPED, beyond="pixels").reason == "c1 to c5"
 
 
+@pytest.mark.slow
 def test_several_trainings_speak_over_trainings():
     made = {
         name: purities({"trained": rise, "untrained": 0.1, "pixels": 0.2}, seed)

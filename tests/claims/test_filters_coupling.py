@@ -15,6 +15,7 @@ def measure(trained, untrained, networks=("resnet34",)):
     return filters_coupling.measure(coupled(trained, untrained, networks))
 
 
+@pytest.mark.slow
 def test_weights_that_follow_likeness():
     rows = measure(weights(1.0), weights(0.0, seed=1))
     row = pick(rows, "resnet34", Quantity.COUPLING, beyond=DEALT)

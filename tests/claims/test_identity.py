@@ -72,6 +72,7 @@ def test_missing_networks_and_networks_without_pairs_are_named():
     assert overall(rows) == "not measured"
 
 
+@pytest.mark.slow
 def test_several_trainings():
     names = ["resnet34", "resnet34-2", "plainnet34", "plainnet34-2"]
     made = {

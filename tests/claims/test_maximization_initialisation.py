@@ -107,6 +107,7 @@ def test_the_starts_are_those_of_stage_maximize():
     assert row.control == pytest.approx(row.value, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_another_draw_of_the_noise_is_another_control():
     """The noise is drawn in one place: where its name or its seed changes, claim 11 sees the other noise."""
     starts = {seed: maximization_initialisation.class_images(real_study(seed), "alexcnn").starts for seed in (3, 4)}

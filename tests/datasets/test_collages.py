@@ -56,6 +56,7 @@ def test_without_small_leaves_there_is_one_background():
         assert len(np.unique(outside(prepared, image), axis=0)) == 1
 
 
+@pytest.mark.slow
 def test_small_leaves_lie_on_the_background():
     few, many = (solid(size=64, leaves=(leaves, leaves)) for leaves in (4, 10))
     few, many = ([len(np.unique(outside(prepared, image), axis=0)) for image in range(90)] for prepared in (few, many))
@@ -65,6 +66,7 @@ def test_small_leaves_lie_on_the_background():
     assert 3 < np.mean(few) < np.mean(many)
 
 
+@pytest.mark.slow
 def test_number_of_small_leaves_spans_the_whole_range():
     counts = [
         len(np.unique(outside(prepared, image), axis=0)) - 1
@@ -79,6 +81,7 @@ def test_any_photograph_fills_background_and_leaves():
     assert {tuple(outside(prepared, image)[0] > 0) for image in range(90)} == set(LIT.values())
 
 
+@pytest.mark.slow
 def test_brightness_varies_mildly():
     prepared = solid(train_images=200)
     lit = prepared.images[prepared.images > 0]
@@ -86,6 +89,7 @@ def test_brightness_varies_mildly():
     assert 235 < lit.max() <= 240
 
 
+@pytest.mark.slow
 def test_subject_leaves_are_large_and_convex():
     mask = solid(size=64, train_images=400).subject_mask
     area = mask.mean((1, 2))
@@ -99,6 +103,7 @@ def test_subject_leaves_are_large_and_convex():
         assert ((edges == 1).sum(axis) <= 1).all()
 
 
+@pytest.mark.slow
 def test_subject_leaves_are_ellipses_and_polygons_inside_the_image():
     mask = solid(size=256, train_images=50).subject_mask
     y, x = np.mgrid[:256, :256]
@@ -115,6 +120,7 @@ def test_subject_leaves_are_ellipses_and_polygons_inside_the_image():
     assert border.mean() < 0.01
 
 
+@pytest.mark.slow
 def test_leaf_covers_the_pixels_inside_its_outline():
     from matplotlib.path import Path
 
@@ -207,6 +213,7 @@ def test_labels_are_balanced_and_splits_follow_each_other():
     assert list(counts["validation"]) == [11, 11, 10]
 
 
+@pytest.mark.slow
 def test_same_seed_same_bytes():
     first, again, other = solid(seed=7), solid(seed=7), solid(seed=8)
     assert first.images.tobytes() == again.images.tobytes()
@@ -222,11 +229,13 @@ def test_image_does_not_depend_on_how_many_there_are():
     assert (few.subject_mask[12:] == more.subject_mask[30:39]).all()
 
 
+@pytest.mark.slow
 def test_no_composition_occurs_twice():
     prepared = solid(train_images=300, validation_images=300)
     assert len({mask.tobytes() for mask in prepared.subject_mask}) == 600
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [32, 64, 256])
 def test_sizes(size):
     prepared = generate(size, 10, 10)
@@ -236,6 +245,7 @@ def test_sizes(size):
     assert prepared.classes == CLASSES
 
 
+@pytest.mark.slow
 def test_composition_is_the_same_at_every_size():
     small, large = generate(32, 20, 10), generate(256, 20, 10)
     blocks = large.subject_mask.reshape(30, 32, 8, 32, 8).mean((2, 4))
@@ -271,6 +281,7 @@ def test_more_classes_than_the_default_ten():
 # The packaged photographs
 
 
+@pytest.mark.slow
 def test_photographs_are_those_of_the_packages():
     import skimage.data
     from sklearn.datasets import load_sample_image
@@ -295,6 +306,7 @@ def test_boxes_lie_inside_the_photographs():
             assert pixels.any(-1)[[0, -1]].any(1).all()
 
 
+@pytest.mark.slow
 def test_needs_no_network_and_no_downloader(monkeypatch):
     def refuse(*arguments, **keywords):
         raise AssertionError("a socket was opened")

@@ -182,6 +182,7 @@ def expected_rows(root, names, damaged):
     return rows
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2, 3])
 def test_rows_are_the_files_whatever_the_number_of_processes(tmp_path, files, workers):
     store = ImageStore(tmp_path / "store", 150, 8)

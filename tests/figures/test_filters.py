@@ -1,6 +1,7 @@
 """Virtual filters: weights in falling order, and the first filters in the same order."""
 
 import numpy as np
+import pytest
 from drawn import picture, points, tile
 
 from receptive.figures.filters import VirtualFilter, virtual_filter_sheet
@@ -38,6 +39,7 @@ def test_weights_and_filters_stand_in_falling_order():
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_composed_kernel_has_a_column_and_its_absence_is_named():
     kernel = np.zeros((6, 6, 3))
     kernel[1, 2] = -2

@@ -94,6 +94,7 @@ def test_means_are_stretched_and_differences_are_signed(unit):
     assert below.get_xlabel() == "interior positions, N = 7"
 
 
+@pytest.mark.slow
 def test_a_sheet_has_one_row_per_unit(unit):
     silent = replace(unit, mean=None, dead=True)
     figure = overview("sheet", [("0", unit), ("1", silent)])

@@ -108,6 +108,7 @@ def test_a_group_is_found_by_its_properties(groups):
         find_group(list(groups.values()), "fc8", "class", "tg_class", "zero")
 
 
+@pytest.mark.slow
 def test_every_group_runs_and_gives_the_pixels_of_its_box(subject, groups):
     for group in groups.values():
         made = maximize_group(subject, group, batch_size=32)
@@ -132,6 +133,7 @@ def test_neurons_are_those_of_the_whole_image(subject, groups, layer):
     assert "ok" in whole.status
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["fc8/class/tg_class/noise", "c5_3.relu/channel/robust/noise"])
 def test_batches_and_company_change_nothing(subject, groups, name):
     group, subject = groups[name], replace(subject, network=for_inference(subject.network))

@@ -67,6 +67,7 @@ def picture(condition, phase):
     return torch.from_numpy(image).float()
 
 
+@pytest.mark.slow
 def test_answers_against_one_picture_at_a_time(subject):
     shown = selectivity.stimuli(subject, SETTINGS)
     assert len(shown) == 1 + 2 * 4 + 2 * (1 + 2 * 2)
@@ -202,6 +203,7 @@ def test_shares_are_of_the_units_that_are_judged(subject):
 # ---------------------------------------------------------------- everything
 
 
+@pytest.mark.slow
 def test_every_unit_has_a_row_in_every_state(subject):
     shown = selectivity.stimuli(subject, SETTINGS)
     told = []
@@ -224,6 +226,7 @@ def test_every_unit_has_a_row_in_every_state(subject):
     assert content.metrics == selectivity.metrics_of(content.units)
 
 
+@pytest.mark.slow
 def test_units_that_luminance_hardly_moves_have_no_orientation(subject):
     shown = selectivity.stimuli(subject, SETTINGS)
     settings = SETTINGS.model_copy(update={"weakest": 0.6})

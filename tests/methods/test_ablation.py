@@ -221,6 +221,7 @@ def bca_by_hand(values: torch.Tensor, g: torch.Generator, resamples: int) -> tup
     return float(low), float(high)
 
 
+@pytest.mark.slow
 def test_the_interval_is_that_of_the_formula_up_to_the_noise_of_resampling():
     """Skewed values, as changes of loss are: the ends differ by no more than two runs of the same formula do."""
     values = torch.exp(1.5 * torch.randn(60, generator=named("skewed"), dtype=torch.float64))

@@ -292,6 +292,7 @@ def test_batched_is_one_by_one_and_layers_do_not_disturb_one_another():
             torch.testing.assert_close(deconvolve(network, image[None], [name])[name][0], together[name][row], **EXACT)
 
 
+@pytest.mark.slow
 def test_torchvisions_shared_in_place_rectifier_gives_the_same():
     """Our ResNet has a ReLU of its own at every site; torchvision's calls one in-place module twice a block."""
     ours = random(build("resnet18", classes=5))

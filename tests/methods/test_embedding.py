@@ -177,6 +177,7 @@ def test_kl_of_perfect_affinities_is_0():
     assert kl_divergence(csr_matrix(q / q.sum()), plane) == pytest.approx(0, abs=1e-12)
 
 
+@pytest.mark.slow
 def test_map_and_kl_are_those_of_scikit_learn():
     """The exact gradient and its own P and Q; only the tree's approximation lies between."""
     vectors, _ = clusters(80, 6)
@@ -189,6 +190,7 @@ def test_map_and_kl_are_those_of_scikit_learn():
     assert found.variance_fraction == pytest.approx(1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("opentsne_from", "method"), [(151, "scikit-learn, barnes_hut"), (150, "openTSNE, bh")])
 def test_planted_clusters_stay_together_and_twice_is_the_same(opentsne_from, method):
     vectors, labels = clusters(150)
@@ -210,6 +212,7 @@ def test_the_number_of_points_decides_on_library_and_gradient():
     assert method_for(20_000, 3000) == "openTSNE, fft"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gradient", ["bh", "fft"])
 def test_both_gradients_of_opentsne_find_planted_clusters_twice_the_same(gradient):
     """openTSNE itself, with fewer iterations: on few points each of the interpolation's takes 12 ms."""
@@ -239,6 +242,7 @@ def test_a_map_is_what_its_parts_give():
     np.testing.assert_array_equal(embed(vectors, "n", **settings).plane, expected)
 
 
+@pytest.mark.slow
 def test_another_seed_changes_only_what_is_drawn():
     vectors, _ = clusters(120)
     first, second = (embed(vectors, "n", **{**SETTINGS, "seed": seed}) for seed in (1, 2))

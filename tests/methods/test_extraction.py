@@ -169,6 +169,7 @@ def test_channels_last_and_plain_images_give_the_same():
     assert_same(extract(network, last, 4), extract(network, images, 4))
 
 
+@pytest.mark.slow
 def test_no_map_outlives_its_batch():
     network, images = small_network(), some_images(24)
     outputs = []

@@ -43,6 +43,7 @@ def test_bootstrap_interval_of_a_mean_covers_it():
     assert 0.92 <= inside / trials <= 0.975  # BCa of 80 values: a little less than 95%
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [2, 3, 10, 29])
 def test_interval_of_few_values_covers_their_mean(count):
     draws, trials = chance(11), 1500
@@ -92,12 +93,14 @@ def test_difference_of_shares_coverage_is_exact_arithmetic():
     assert 0.93 <= covered <= 0.97
 
 
+@pytest.mark.slow
 def test_interval_over_trainings_covers_at_three_trainings():
     draws, trials = chance(4), 4000
     found = [over_trainings(values) for values in draws.normal(1, 2, (trials, 3))]
     assert holds(np.mean([one.low <= 1 <= one.high for one in found]), 0.95, trials)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("training", [0.0, 0.5, 3.0])
 @pytest.mark.parametrize("shared", [True, False])
 def test_interval_over_trainings_and_images_covers_both(training, shared):
@@ -115,6 +118,7 @@ def test_interval_over_trainings_and_images_covers_both(training, shared):
         assert inside / trials < 0.998  # a little too wide, as it says
 
 
+@pytest.mark.slow
 def test_spearman_interval_covers_the_population_value():
     r = 0.6  # of a bivariate normal: rho = 6/pi asin(r/2)
     rho, draws, trials = 6 / np.pi * np.arcsin(r / 2), chance(5), 200
@@ -129,6 +133,7 @@ def test_spearman_interval_covers_the_population_value():
 # ------------------------------------------------------------- null data and planted effects
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [3, 10, 80])
 def test_nothing_there_gives_a_verdict_no_more_often_than_promised(count):
     """Differences of two halves of the same distribution: supported or contradicted in one of twenty."""

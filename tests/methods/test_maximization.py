@@ -104,6 +104,7 @@ def test_the_papers_presets_say_what_the_papers_say():
 # The optimiser
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("decay", [0.0, 1e-6, 0.3])
 def test_adam_is_torchs(decay):
     network, units = small_network(), [0, 3, 4]
@@ -169,6 +170,7 @@ def test_the_centre_of_an_even_map_is_the_later_of_the_two_middle_positions():
     assert result.images[0, 0].nonzero().tolist() == [[3, 3]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PRESETS)
 def test_batched_equals_one_by_one(name):
     preset, network = replace(PRESETS[name], iterations=12), small_network()
@@ -202,6 +204,7 @@ def test_the_network_does_not_run_past_the_layer():
     assert torch.equal(maximize(network, "5", [0], "channel", PRESETS["ks"], start).images, expected.images)
 
 
+@pytest.mark.slow
 def test_training_mode_does_not_couple_images_and_comes_back():
     network = small_network()
     start = noise(3, 3, 16, 16)
@@ -291,6 +294,7 @@ def test_redirected_gradients_open_only_what_is_wholly_closed():
         assert torch.equal(in_place(images), plain)
 
 
+@pytest.mark.slow
 def test_redirected_gradients_wake_a_silent_unit():
     network = closed_pair()
     start = torch.full((1, 1, 2, 2), -5.0)
@@ -302,6 +306,7 @@ def test_redirected_gradients_wake_a_silent_unit():
     assert not any(module._forward_hooks for module in network.modules())
 
 
+@pytest.mark.slow
 def test_a_unit_that_wakes_up_is_ok():
     unit = nn.Sequential(nn.Conv2d(1, 1, 1), nn.ReLU())
     unit[0].weight.data.fill_(1.0)
@@ -330,6 +335,7 @@ def crop_networks():
     yield "skips", skips.double().eval(), (37, 37), ["0", "1", "2"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("network", "size", "names"), [pytest.param(*c[1:], id=c[0]) for c in crop_networks()])
 def test_a_crop_answers_as_the_whole_image_at_every_position(network, size, names):
     nodes = list(receptive_fields(network, size).values())
@@ -354,6 +360,7 @@ def test_a_crop_is_no_larger_than_the_field_and_a_stride():
     assert receptive_field_crop(node.field, (12, 12)).bottom < 96
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("alias", ["max pool", "layer 3", "layer 6", "layer 9"])
 def test_optimising_the_crop_is_optimising_the_image_on_a_residual_network(alias):
     torch.manual_seed(4)

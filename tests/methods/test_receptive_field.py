@@ -304,6 +304,7 @@ def window_layers(draw):
     return nn.MaxPool2d(kernel, stride, padding, pair(1, 2), ceil_mode=ceil_mode)
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None, derandomize=True)
 @given(st.lists(window_layers(), min_size=1, max_size=3))
 def test_box_of_any_stack(layers):
@@ -490,6 +491,7 @@ def test_sites_of_branches():
     assert numbers(by_module["inception3a.branch3.1.conv"]) == (43, 8, -15)
 
 
+@pytest.mark.slow
 def test_sites_without_an_activation():
     """A convolution before a pool or a concatenation is read itself, a linear bottleneck after its addition."""
     network = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.MaxPool2d(2), nn.ReLU(), nn.Conv2d(2, 2, 1))

@@ -228,6 +228,7 @@ def test_one_measure_for_a_unit_not_one_for_a_condition():
 # ---------------------------------------------------------------- linear units
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("orientation", "frequency"), [(0, 1 / 8), (30, 1 / 16), (45, 1 / 8), (120, 1 / 16)])
 def test_a_gabor_prefers_its_own_orientation_and_frequency(orientation, frequency):
     kernel = coloured(gabor(orientation, frequency, 8.0 if frequency < 0.1 else 6.0), GREY)[None]
@@ -239,6 +240,7 @@ def test_a_gabor_prefers_its_own_orientation_and_frequency(orientation, frequenc
         assert columns["orthogonal_index"][0] > 0.95
 
 
+@pytest.mark.slow
 def test_round_units_have_no_orientation():
     kernels = np.stack([coloured(gaussian(1.5), GREY), coloured(gaussian(1.5) - gaussian(4.0), GREY)])
     columns = measured(linear_network(kernels))
@@ -249,6 +251,7 @@ def test_round_units_have_no_orientation():
     assert columns["frequency"][1] > FREQUENCIES[0]
 
 
+@pytest.mark.slow
 def test_turning_the_kernel_by_90_degrees_turns_the_preference():
     kernel = coloured(gabor(30, 1 / 8), GREY)
     both = np.stack([kernel, np.rot90(kernel, axes=(1, 2))])
@@ -257,6 +260,7 @@ def test_turning_the_kernel_by_90_degrees_turns_the_preference():
     assert columns["osi"][0] == pytest.approx(columns["osi"][1], abs=1e-4)
 
 
+@pytest.mark.slow
 def test_kernels_and_rectified_responses_agree():
     generator = np.random.default_rng(3)
     kernels = gaussian(4.0) * generator.normal(size=(6, 3, SIDE, SIDE))
@@ -271,6 +275,7 @@ def test_kernels_and_rectified_responses_agree():
     assert 2 * cycle.first == pytest.approx(kernel_strength(kernels, SHOWN, 0.5), abs=2e-5)
 
 
+@pytest.mark.slow
 def test_kernel_strength_is_the_amplitude_that_a_slow_loop_finds():
     generator = np.random.default_rng(0)
     kernel = generator.normal(size=(1, 3, 5, 5))
@@ -305,6 +310,7 @@ BLUE_YELLOW = [-0.5, -0.5, 1.0]
 OPPONENT = {"colour_index": 1.7, "modulation": 0.5, "uniform": 0.5}
 
 
+@pytest.mark.slow
 def test_single_double_and_no_opponency():
     surround = gaussian(2.0) - gaussian(5.0)
     kernels = np.stack(
@@ -372,6 +378,7 @@ def test_grey_images_have_no_colour_columns():
     assert columns["colour_axis"].tolist() == [None]
 
 
+@pytest.mark.slow
 def test_silent_and_barely_moved_units():
     kernels = np.stack([0 * coloured(gaussian(3.0), GREY), coloured(gabor(0, 1 / 8), GREY)])
     columns = measured(linear_network(kernels))

@@ -61,6 +61,7 @@ def test_all_positive_is_0_and_all_zero_is_1(fractions, expected):
     assert layer_sparsity(rows.assign(zero_fraction=fractions))["zero_fraction"].tolist() == [expected]
 
 
+@pytest.mark.slow
 def test_needs_no_torch():
     code = "import sys, receptive.methods.sparsity; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)})

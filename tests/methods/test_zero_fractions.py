@@ -42,6 +42,7 @@ def test_batches_order_and_merging_change_nothing():
             np.testing.assert_array_equal(got, expected)
 
 
+@pytest.mark.slow
 def test_large_maps_are_counted_exactly():
     values = torch.ones(1, 40, 700_000)  # 2.8e7 responses: more than float32 counts by ones
     values[0, 7, 5] = values[0, 39, 0] = 0

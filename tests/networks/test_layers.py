@@ -133,6 +133,7 @@ def test_small_networks(found):
 # How they are counted
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "depth"),
     [
@@ -200,6 +201,7 @@ def calls(network, size, wanted):
     return seen
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     ["resnet34", "plainnet50", "alexcnn", "vggcnn", "fivecnn", "torchvision:alexnet", "torchvision:resnet18",
@@ -229,12 +231,14 @@ def test_layers_of_torchvision_networks(found):
     assert known[-1].name == "classifier.6"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["resnet18", "resnet50"])
 def test_layers_of_torchvisions_resnets_are_those_of_ours(found, name):
     """Its blocks call one ReLU several times; each call has a module now, called as ours are."""
     assert found(f"torchvision:{name}", size=64) == found(name, size=64)
 
 
+@pytest.mark.slow
 def test_layers_of_torchvisions_vgg_have_the_names_of_yu(found):
     known = found("torchvision:vgg16")
     assert numbers([layer for layer in known if not layer.field.whole_image]) == VGGCNN
@@ -249,11 +253,13 @@ def test_aliases_of_branches_are_told_apart(found):
     assert named["inception3a.branch2.1.conv"] == "inception3a.branch2.1.relu"
 
 
+@pytest.mark.slow
 def test_a_refusal_names_the_module():
     with pytest.raises(ReceptiveError, match=r"\(permute\) in module 'features\.0\.1'"):
         layers(networks.build("torchvision:convnext_tiny"), 64)
 
 
+@pytest.mark.slow
 def test_unreadable_torch_networks_are_refused():
     with pytest.raises(ReceptiveError, match=r"node 'conv1'.*fails on one image of 64x64 px"):
         layers(networks.build("resnet18", width=0.05), 64, channels=1)
@@ -361,6 +367,7 @@ def test_comparable_layers_of_residual_networks_are_block_outputs(name):
         assert len({(layer.units, layer.map_size, layer.field.y.stride) for layer in group}) == 1
 
 
+@pytest.mark.slow
 def test_comparable_layers_of_chains_are_convolutions_without_a_pool_between():
     found = {}
     for name in ("vggcnn", "alexcnn", "digitcnn", "fivecnn"):

@@ -64,6 +64,7 @@ def test_published_counts_of_parameters():
     assert count(weightless("digitcnn", 10, image_size=28, channels=1)) == 421_642
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("depth", [18, 34, 50])
 def test_resnets_answer_as_torchvision_does(models, depth):
     theirs = models.get_model(f"resnet{depth}", weights=None, num_classes=7)
@@ -217,6 +218,7 @@ def test_chains_compute_what_the_papers_say(name, batch_norm):
     assert len(norms) == (len(CONVS[name]) if batch_norm or name == "fivecnn" else 0)
 
 
+@pytest.mark.slow
 def test_vggcnn_sees_what_vgg16_of_torchvision_sees(models):
     theirs = models.vgg16(weights=None, num_classes=2).features.eval()
     ours = networks.build("vggcnn", 2, 32)
@@ -230,6 +232,7 @@ def test_vggcnn_sees_what_vgg16_of_torchvision_sees(models):
         assert torch.equal(seen[0], theirs(images))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "layer", "share"), [("digitcnn", "fc2", 0.3), ("fivecnn", "fc2", 0.3), ("vggcnn", "fc8", 0.5)]
 )
@@ -479,6 +482,7 @@ def test_importing_loads_neither_torch_nor_torchvision():
     assert done.stdout.strip() == "set()"
 
 
+@pytest.mark.slow
 def test_building_ours_does_not_load_torchvision():
     code = (
         "import sys, receptive.networks as n; n.build('vggcnn', 2, 32, width=0.1); n.build('resnet18', width=0.1); "

@@ -441,6 +441,7 @@ CHANGES = [  # (parameter, value, what the line says of it)
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("where", "value", "line"), CHANGES)
 def test_impossible_parameters_are_refused(tmp_path, default, where, value, line):
     path = write(tmp_path, at(default, where, value))

@@ -49,6 +49,7 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_a_dead_layer_beside_a_mapped_one_is_a_warning(folder, capsys):
     embed.main("fivecnn")
     out, err = capsys.readouterr()

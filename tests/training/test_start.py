@@ -143,6 +143,7 @@ def test_only_the_first_process_measures_the_state_before_training(images):
     assert finish(given, "fivecnn", recipe(**SMALL), images, 0, CPU, workers=Workers(rank=0)).untrained
 
 
+@pytest.mark.slow
 def test_a_library_network_whose_layers_cannot_be_read_is_refused(images):
     with pytest.raises(ReceptiveError, match=r"in module 'features\.0\.1'"):
         begin("torchvision-convnext_tiny", "torchvision-convnext_tiny", recipe(), images, 0)

@@ -262,6 +262,7 @@ def test_pretrained_weights_give_torchvisions_scores(hub, ours, theirs):
     torch.testing.assert_close(got, expected, rtol=0, atol=1e-2 * float((expected[0] - expected[1]).abs().max()))
 
 
+@pytest.mark.slow
 def test_without_a_network_the_line_says_so(hub, monkeypatch):
     def unreachable(*_, **__):
         raise OSError("Name or service not known")

@@ -116,7 +116,7 @@ class TopResponses:
 def cut_patches(
     images: Shaped[np.ndarray, "patch y x channel"],
     boxes: Integer[np.ndarray, "patch 4"],
-    side: tuple[int, int],
+    side: tuple[int | np.integer, int | np.integer],
     outside: int = 128,
 ) -> Shaped[np.ndarray, "patch side_y side_x channel"]:
     """The image patches in boxes of one size, of the images' type; what lies outside the image is ``outside``.

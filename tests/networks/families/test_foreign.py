@@ -30,6 +30,7 @@ def noise(*shape, seed=0):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_outputs_and_weights_are_torchvisions(name):
     theirs = with_random_statistics(torchvisions(name)).eval()
@@ -123,6 +124,7 @@ def test_functions_become_modules_by_name():
     assert not any(isinstance(module, Sum) for module in numbered.modules())
 
 
+@pytest.mark.slow
 def test_dropout_still_knows_the_mode_and_shared_weights_stay_shared():
     network = separate_sites(torchvisions("alexnet"))
     torch.manual_seed(0)

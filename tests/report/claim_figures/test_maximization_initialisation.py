@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import planted
+import pytest
 from planted import class_images, colourful, grey_texture
 
 from receptive.claims import maximization_initialisation
@@ -14,6 +15,7 @@ def drawn(study):
     return draw(maximization_initialisation, study, maximization_initialisation.measure(study))
 
 
+@pytest.mark.slow
 def test_starts_results_and_values():
     study = class_images(["alexcnn"], noise=grey_texture(0.1), mean=colourful())
     made = maximization_initialisation.class_images(study, "alexcnn")

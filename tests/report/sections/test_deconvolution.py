@@ -77,6 +77,7 @@ def small_alexcnn() -> list[Layer]:
     return write_small_network("fivecnn", "alexcnn")
 
 
+@pytest.mark.slow
 def test_each_network_shows_what_its_layers_keep(both, write):
     images, layers = both
     made = section(parameters("alexcnn", "vggcnn"), layers, write)
@@ -102,6 +103,7 @@ def test_each_network_shows_what_its_layers_keep(both, write):
     assert captions(made)["yu4_representations_vggcnn"].startswith("As YU figure 4: 2 validation images")
 
 
+@pytest.mark.slow
 def test_the_comparison_shows_predictions_best_first(both, write):
     section(parameters("alexcnn", "vggcnn"), both[1], write)
     axes = write.figures["yu5_comparison"].axes[0]
@@ -127,6 +129,7 @@ def test_energies_are_means_over_images_with_intervals(both, write):
     assert table_names(made) == ["energy_outside"]
 
 
+@pytest.mark.slow
 def test_sheets_show_the_papers_networks_whole_and_of_others_some_layers(both, write):
     images, layers = both
     made = section(parameters("alexcnn", "vggcnn", deconvolve={"units": 2, "patches": 4}), layers, write)

@@ -96,6 +96,7 @@ def params():
     return parameters("fivecnn", "vggcnn", embed={"cells": [2, 4], "neighbours": 7})
 
 
+@pytest.mark.slow
 def test_purity_has_the_normal_interval_over_images(study, write):
     table = purity_with_intervals("vggcnn")
     assert len(table) == 6
@@ -111,6 +112,7 @@ def test_purity_has_the_normal_interval_over_images(study, write):
     assert "a patch's 7 nearest neighbours" in made.text
 
 
+@pytest.mark.slow
 def test_tables_say_how_good_maps_are(study, write):
     made = section(params(), study[1], write)
     assert table_names(made) == ["embedding_quality", "purity"]
@@ -135,6 +137,7 @@ def test_tables_say_how_good_maps_are(study, write):
     ]
 
 
+@pytest.mark.slow
 def test_the_plane_shows_the_points_own_patches(study, write):
     images, layers = study
     made = section(params(), layers, write)

@@ -55,6 +55,7 @@ def write_stimuli_of(network: str, known: list[Layer]) -> None:
     write_stimuli(network, [small_stimuli(layer) for layer in known if layer.fits(SIZE)])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("width", "channel"), [(0.125, 4), (0.0625, 3)])
 def test_the_papers_figures_show_the_channel_that_they_name(write, width, channel):
     known = write_small_network("resnet34", width=width)

@@ -94,6 +94,7 @@ def test_quartiles_are_those_of_the_units_that_have_an_osi(study, write):
     assert [panel.get_title() for panel in write.figures["osi_by_layer"].axes] == ["vggcnn", "fivecnn"]
 
 
+@pytest.mark.slow
 def test_shares_are_of_the_units_that_respond_with_wilson_s_interval(study, write):
     axes = write.figures["selective_and_opponent_units"].axes
     selective, single, double = axes[:3]
@@ -139,6 +140,7 @@ def test_single_units_show_their_own_patches_and_tuning(study, write):
     assert len(write.figures["tuned_units_fivecnn"].subfigs) == 1
 
 
+@pytest.mark.slow
 def test_tables_count_what_the_figures_show(study, write):
     made = study[2]
     assert table_names(made) == ["selectivity", "first_filters_selectivity"]
