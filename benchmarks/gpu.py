@@ -22,7 +22,8 @@ import torch.nn.functional as F
 
 from receptive import networks
 from receptive.datasets.prepared import prepare
-from receptive.loading import Batches, normalised, read_split
+from receptive.loading import read_split
+from receptive.measurements.batches import Batches, normalised
 from receptive.methods.capture import for_inference, outputs_of
 from receptive.methods.extraction import Extraction
 from receptive.networks.layers import layers

@@ -8,10 +8,10 @@ import pandas as pd
 import torch
 from matplotlib.figure import Figure
 
+from receptive.artifacts.finished import Finished, write_network
 from receptive.artifacts.networks import COLUMNS as HISTORY
 from receptive.artifacts.prepared import write_prepared
 from receptive.artifacts.stimuli import LayerStimuli
-from receptive.artifacts.trained import Finished, write_network
 from receptive.datasets.prepared import Prepared, prepare
 from receptive.networks import build
 from receptive.networks.layers import Layer, layers

@@ -1,6 +1,5 @@
 """Splits, views and batches of prepared sets, in memory and on the disk, and their way to the device."""
 
-import math
 import threading
 import tracemalloc
 from dataclasses import replace
@@ -17,7 +16,8 @@ from receptive import loading
 from receptive.artifacts.prepared import read_prepared, write_prepared
 from receptive.datasets.prepared import Origin, prepare
 from receptive.datasets.statistics import pixel_statistics
-from receptive.loading import Batches, Feed, RowsOnDisk, Split, normalised, prefetched, read_split
+from receptive.loading import Feed, RowsOnDisk, Split, prefetched, read_split
+from receptive.measurements.batches import Batches
 from receptive.networks.parts.normalisation import Normalisation
 from receptive.training import loop as training
 from receptive.training.augmentation import augment, centre, resized_crops
@@ -210,23 +210,6 @@ def test_splits_follow_the_labels(toy):
         assert split.labels.tolist() == [n % 2 for n in numbers]
         assert split.numbers.dtype == split.labels.dtype == torch.int64
         np.testing.assert_array_equal(split.images, toy.images[numbers])
-
-
-@pytest.mark.parametrize("batch_size", [1, 3, 4, 100])
-def test_batches_are_the_split_in_order(toy, batch_size):
-    batches = Batches(toy, "validation", batch_size)
-    found = list(batches)
-    assert len(found) == len(batches) == math.ceil(4 / batch_size)
-    assert torch.cat([numbers for numbers, _ in found]).tolist() == [2, 4, 1, 3]
-    expected = toy.images[[2, 4, 1, 3]].transpose(0, 3, 1, 2).astype(np.float32) / np.float32(255)
-    np.testing.assert_array_equal(torch.cat([pixels for _, pixels in found]), expected)
-    assert len(list(batches)) == len(found)  # a second pass sees the same
-    first = list(Batches(toy, "validation", batch_size, first=3))
-    assert torch.cat([numbers for numbers, _ in first]).tolist() == [2, 4, 1]
-    halves = Normalisation(torch.full((3, 1, 1), 0.5), torch.eye(3))
-    for (numbers, seen), (again, pixels) in zip(normalised(batches, halves), found, strict=True):
-        assert torch.equal(numbers, again)
-        torch.testing.assert_close(seen, pixels - 0.5)
 
 
 # On the way to the device

@@ -18,7 +18,8 @@ from torch import nn
 from receptive import networks
 from receptive.datasets.prepared import prepare
 from receptive.errors import ReceptiveError
-from receptive.loading import Batches, Split, normalised
+from receptive.loading import Split
+from receptive.measurements.batches import Batches, normalised
 from receptive.methods.extraction import Extraction
 from receptive.methods.zero_fractions import counts_state, merge_counts, zero_fractions
 from receptive.networks.parts.blocks import initialise

@@ -12,6 +12,7 @@ import torch
 from damages import BINARY, JSON, empty, files, garbage, message_of_damage, poor_json, truncated, twice
 
 from receptive import networks
+from receptive.artifacts.finished import Finished, write_network
 from receptive.artifacts.layers import read_layers
 from receptive.artifacts.networks import (
     COLUMNS,
@@ -23,7 +24,7 @@ from receptive.artifacts.networks import (
     read_weights,
     weight_shapes,
 )
-from receptive.artifacts.trained import Finished, read_network, read_normalisation, write_network
+from receptive.artifacts.trained import read_network, read_normalisation
 from receptive.datasets.prepared import prepare
 from receptive.errors import ReceptiveError
 from receptive.networks.layers import layers

@@ -12,7 +12,7 @@ from torch import nn
 from two_workers import EXTRACTIONS, TRAININGS, ZEROS, extracted, given, trained, zeros
 
 from receptive.datasets.prepared import prepare
-from receptive.loading import Batches
+from receptive.measurements.batches import Batches
 from receptive.methods.unit_statistics import UnitStatistics
 from receptive.parallel.workers import ALONE, Workers
 from receptive.params.sections import Workers as Asked

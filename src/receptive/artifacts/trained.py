@@ -1,16 +1,14 @@
-"""``data/networks/<training>`` as networks that run: what stage train writes, and what all others start from."""
+"""``data/networks/<training>`` as networks that run: what every measurement starts from."""
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import pandas as pd
-from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from safetensors.torch import load_file
+from torch import nn
 
 from receptive import networks
-from receptive.artifacts.files import reading, reading_weights, write_json, write_table, writing
-from receptive.artifacts.networks import COLUMNS, FOLDER, STAGE, Description, read_description
+from receptive.artifacts.files import reading, reading_weights
+from receptive.artifacts.networks import FOLDER, STAGE, Description, read_description
 from receptive.errors import ReceptiveError
 from receptive.networks.parts.normalisation import Normalisation
 
@@ -27,40 +25,6 @@ class Trained(NamedTuple):
     network: nn.Module
     normalisation: Normalisation
     description: Description
-
-
-@dataclass(frozen=True)
-class Finished:
-    """What a training leaves.
-
-    Attributes:
-        network: With its final weights, on any device.
-        normalisation: From pixels in [0, 1] to what the network sees.
-        untrained: The state of the same network before training (``training.loop.before_training``).
-        description: The content of network.json without ``network``, which is the name that it is written under.
-        history: Two rows per epoch, with ``networks.COLUMNS``.
-        metrics: As ``networks.read_network_metrics`` gives them.
-    """
-
-    network: nn.Module
-    normalisation: nn.Module
-    untrained: dict[str, Tensor]
-    description: Description
-    history: list[dict[str, Any]]
-    metrics: dict[str, Any]
-
-
-def write_network(name: str, finished: Finished, folder: Path | None = None) -> Path:
-    """Writes weights, how to rebuild the network, history and metrics; returns the folder."""
-    folder = folder or FOLDER / name
-    with writing(folder) as new:
-        save_file(_contiguous(finished.network.state_dict()), new / "weights.safetensors")
-        save_file(_contiguous(finished.untrained), new / "untrained.safetensors")
-        save_file(_contiguous(finished.normalisation.state_dict()), new / "normalisation.safetensors")
-        write_json(new / "network.json", {**finished.description, "network": name})
-        write_table(new / "history.parquet", pd.DataFrame(finished.history, columns=list(COLUMNS)))
-        write_json(new / "metrics.json", finished.metrics)
-    return folder
 
 
 def read_network(name: str, folder: Path | None = None, trained: bool = True) -> Trained:
@@ -104,7 +68,3 @@ def read_normalisation(name: str, folder: Path | None = None) -> Normalisation:
     with reading_weights(path, f"{STAGE}@{name}"):
         state = load_file(path)
         return Normalisation(state["shift"], state["matrix"])
-
-
-def _contiguous(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {key: value.detach().cpu().contiguous() for key, value in state.items()}

@@ -12,7 +12,7 @@ from tqdm import tqdm
 from receptive.artifacts.prepared import read_images
 from receptive.artifacts.trained import read_network
 from receptive.datasets.prepared import Prepared
-from receptive.loading import Batches, normalised
+from receptive.measurements.batches import Batches, normalised
 from receptive.methods.capture import for_inference
 from receptive.networks.layers import Layer, layers
 from receptive.networks.parts.normalisation import Normalisation, pixels
@@ -112,7 +112,7 @@ class Subject:
     def batches(
         self, size: int, first: int | None = None, workers: Workers = ALONE, *, numbers: np.ndarray | None = None
     ) -> Batches:
-        """One pass over the validation images: (numbers, pixels) per batch, on the device (``loading.Batches``).
+        """One pass over the validation images: (numbers, pixels) per batch, on the device (``Batches``).
 
         Args:
             size: images per batch.

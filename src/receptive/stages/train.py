@@ -23,7 +23,7 @@ def main(network: Annotated[str, typer.Argument(help="Name of the training.")]) 
 
     from tqdm import tqdm
 
-    from receptive.artifacts import checkpoints, prepared, trained
+    from receptive.artifacts import checkpoints, finished, prepared
     from receptive.parallel.device import pick_device, wants_compiling
     from receptive.tracking.live import live_training
     from receptive.training import CODE
@@ -47,12 +47,12 @@ def main(network: Annotated[str, typer.Argument(help="Name of the training.")]) 
         settings = (workers, wants_compiling(params.scale.compile, device), params.scale.resident)
         with live_training(network, params, shown=workers.rank == 0) as on_epoch:
             where = (device, kept / "checkpoint.pt", on_epoch, bar)
-            finished = finish(start, network, recipe, images, params.seed, *where, *settings)
+            result = finish(start, network, recipe, images, params.seed, *where, *settings)
         if workers.rank == 0:
-            folder = trained.write_network(network, finished)
+            folder = finished.write_network(network, result)
             shutil.rmtree(kept, ignore_errors=True)
             how = f"after {recipe.epochs} epochs" if start.given is None else f"with given weights ({recipe.weights})"
-            print(f"{folder}: validation top-1 {finished.metrics['validation']['top1']:.3f} {how}")
+            print(f"{folder}: validation top-1 {result.metrics['validation']['top1']:.3f} {how}")
 
 
 if __name__ == "__main__":

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from receptive import networks
+from receptive.artifacts.finished import Finished
 from receptive.artifacts.networks import Description
-from receptive.artifacts.trained import Finished
 from receptive.datasets.prepared import Prepared
 from receptive.loading import read_split
 from receptive.networks.parts.blocks import initialise
