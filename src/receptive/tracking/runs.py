@@ -120,7 +120,7 @@ def _log_child(store: Store, run: Run, instance: Instance, note: Note | None) ->
 
 def _log_report(store: Store, parent: Run) -> None:
     """The headline numbers, where they are new, and the report's folder, in place of an older one."""
-    folder = report.REPORTS
+    folder = report.FOLDER
     if not folder.is_dir():
         return
     if (folder / "metrics.json").exists():
