@@ -63,7 +63,8 @@ def write_data(folder: Path) -> None:
         trained = folder / networks.FOLDER / network
         write_table(trained / "history.parquet", pd.DataFrame(history(3, network)))
         write_json(trained / "metrics.json", {"validation": {"top1": 0.3}, "parameters": 12})
-        table = pd.DataFrame({"network": network, "layer": ["a", "b"], "zero_fraction": [0.25, 0.75]})
+        heading = {"network": network, "layer": ["a", "b"], "alias": ["c1", "c2"], "depth": [1, 2], "kind": "conv"}
+        table = pd.DataFrame({**heading, "zero_fraction": [0.25, 0.75]})
         write_table(folder / Path("data/sparsity") / network / "layers.parquet", table)
     (folder / "reports/figures").mkdir(parents=True)
     (folder / "reports/index.html").write_text("<p>")
