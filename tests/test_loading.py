@@ -11,6 +11,7 @@ import pytest
 import torch
 from recipes import recipe
 from torch import nn
+from toys import shuffled
 
 from receptive import loading
 from receptive.artifacts.prepared import read_prepared, write_prepared
@@ -189,18 +190,7 @@ def test_memory_does_not_grow_with_the_number_of_images(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="module")
 def toy():
-    generator = np.random.default_rng(0)
-    images = generator.integers(0, 256, (10, 5, 4, 3)).astype(np.uint8)
-    order = np.array([7, 2, 9, 4, 0, 1, 8, 3])  # a view: two images belong to nobody
-    labels = pd.DataFrame(
-        {
-            "image": order,
-            "split": ["train", "validation"] * 4,
-            "label": order % 2,
-            "class_name": np.array(["even", "odd"])[order % 2],
-        }
-    )
-    return prepare("toy", images, labels, ("even", "odd"))
+    return shuffled()
 
 
 def test_splits_follow_the_labels(toy):

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import torch
 from damages import BINARY, JSON, empty, files, garbage, message_of_damage, poor_json, truncated, twice
+from toys import noisy
 
 from receptive import networks
 from receptive.artifacts.finished import Finished, write_network
@@ -25,7 +26,6 @@ from receptive.artifacts.networks import (
     weight_shapes,
 )
 from receptive.artifacts.trained import read_network, read_normalisation
-from receptive.datasets.prepared import prepare
 from receptive.errors import ReceptiveError
 from receptive.networks.layers import layers
 from receptive.networks.parts.blocks import initialise
@@ -36,18 +36,7 @@ FOLDER = Path("data/networks/digitcnn")
 
 @pytest.fixture(scope="module")
 def prepared():
-    """Ten noisy images of two classes, with masks."""
-    generator = np.random.default_rng(0)
-    labels = pd.DataFrame(
-        {
-            "image": np.arange(10),
-            "split": ["train"] * 6 + ["validation"] * 4,
-            "label": np.arange(10) % 2,
-            "class_name": np.array(["ant", "bee"])[np.arange(10) % 2],
-        }
-    )
-    images = generator.integers(0, 256, (10, 8, 8, 3)).astype(np.uint8)
-    return prepare("toy", images, labels, ("ant", "bee"), generator.random((10, 8, 8)) < 0.4)
+    return noisy()
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from damages import BINARY, JSON, files, message_of_damage, poor_json, twice
+from toys import noisy
 
 from receptive.artifacts.files import write_table
 from receptive.artifacts.prepared import (
@@ -26,18 +27,7 @@ FOLDER = Path("data/prepared/toy")
 
 @pytest.fixture(scope="module")
 def prepared():
-    """Ten noisy images of two classes, with masks."""
-    generator = np.random.default_rng(0)
-    labels = pd.DataFrame(
-        {
-            "image": np.arange(10),
-            "split": ["train"] * 6 + ["validation"] * 4,
-            "label": np.arange(10) % 2,
-            "class_name": np.array(["ant", "bee"])[np.arange(10) % 2],
-        }
-    )
-    images = generator.integers(0, 256, (10, 8, 8, 3)).astype(np.uint8)
-    return prepare("toy", images, labels, ("ant", "bee"), generator.random((10, 8, 8)) < 0.4)
+    return noisy()
 
 
 @pytest.fixture

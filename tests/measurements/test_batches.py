@@ -3,29 +3,17 @@
 import math
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
+from toys import shuffled
 
-from receptive.datasets.prepared import prepare
 from receptive.measurements.batches import Batches, normalised
 from receptive.networks.parts.normalisation import Normalisation
 
 
 @pytest.fixture(scope="module")
 def toy():
-    generator = np.random.default_rng(0)
-    images = generator.integers(0, 256, (10, 5, 4, 3)).astype(np.uint8)
-    order = np.array([7, 2, 9, 4, 0, 1, 8, 3])  # a view: two images belong to nobody
-    labels = pd.DataFrame(
-        {
-            "image": order,
-            "split": ["train", "validation"] * 4,
-            "label": order % 2,
-            "class_name": np.array(["even", "odd"])[order % 2],
-        }
-    )
-    return prepare("toy", images, labels, ("even", "odd"))
+    return shuffled()
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 4, 100])
