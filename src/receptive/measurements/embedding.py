@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 from torch import Tensor
 
 from receptive.artifacts.deconvolution import UnitPatches
@@ -177,9 +176,8 @@ def _vectors(subject: Subject, samples: list[Sample], batch_size: int, advance: 
     numbers = np.unique(np.concatenate([sample.image for sample in samples]))
 
     def batches() -> Iterator[tuple[Tensor, Tensor]]:
-        for start in range(0, len(numbers), batch_size):
-            batch = numbers[start : start + batch_size]
-            yield torch.from_numpy(batch), subject.seen(batch)
+        for batch in subject.views(batch_size, numbers=numbers):
+            yield batch
             advance()
 
     return vectors_at(subject.network, samples, batches())

@@ -56,10 +56,7 @@ def purity_by_layer(
     """
     images = samples[0].image
     pictures = np.concatenate(
-        [
-            subject.seen(images[start : start + settings.batch_size]).permute(0, 2, 3, 1).cpu().numpy()
-            for start in range(0, len(images), settings.batch_size)
-        ]
+        [seen.permute(0, 2, 3, 1).cpu().numpy() for _, seen in subject.views(settings.batch_size, numbers=images)]
     )
     labels = subject.prepared.labels.set_index("image")["label"].loc[images].to_numpy()
     expected = float(np.nanmean(chance(labels, images)))
