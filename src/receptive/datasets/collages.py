@@ -50,7 +50,12 @@ class Source:
 
 
 PHOTOGRAPHS: dict[str, Source] = {
-    "astronaut": Source("skimage", "data/astronaut.png", "Eileen Collins, NASA; public domain"),
+    "astronaut": Source(
+        "skimage",
+        "data/astronaut.png",
+        "Eileen Collins, NASA; public domain",
+        (0, 0, 346, 512),
+    ),
     "cat": Source("skimage", "data/chelsea.png", "Chelsea, Stefan van der Walt; CC0"),
     "coffee": Source("skimage", "data/coffee.png", "Rachel Michetti, Pikolo Espresso Bar; CC0"),
     "dahlia": Source(
@@ -64,12 +69,6 @@ PHOTOGRAPHS: dict[str, Source] = {
         "data/hubble_deep_field.jpg",
         "Hubble eXtreme Deep Field, NASA; public domain",
         turnable=True,
-    ),
-    "motorcycle": Source(
-        "skimage",
-        "data/motorcycle_left.png",
-        "Middlebury 2014 stereo benchmark, Scharstein et al.; no licence stated",
-        (40, 60, 741, 500),
     ),
     "pagoda": Source(
         "sklearn",
@@ -85,6 +84,12 @@ PHOTOGRAPHS: dict[str, Source] = {
         turnable=True,
     ),
     "rocket": Source("skimage", "data/rocket.jpg", "DSCOVR on Falcon 9, SpaceX; public domain", (150, 60, 490, 427)),
+    "shuttle": Source(
+        "skimage",
+        "data/astronaut.png",
+        "model of a Space Shuttle beside Eileen Collins, NASA; public domain",
+        (346, 0, 512, 290),
+    ),
     "tissue": Source(
         "skimage",
         "data/ihc.png",
@@ -93,11 +98,11 @@ PHOTOGRAPHS: dict[str, Source] = {
     ),
     "brick": Source("skimage", "data/brick.png", "CC0Textures; CC0", turnable=True),
     "cameraman": Source("skimage", "data/camera.png", "Lav Varshney; CC0"),
+    "cell": Source("skimage", "data/cell.png", "Müller et al., Optics Express 26, 2018; CC0", turnable=True),
+    "clock": Source("skimage", "data/clock_motion.png", "Stefan van der Walt; public domain"),
     "coins": Source("skimage", "data/coins.png", "Brooklyn Museum; no known copyright restrictions", turnable=True),
     "grass": Source("skimage", "data/grass.png", "linolafett, DeviantArt; CC0", turnable=True),
     "gravel": Source("skimage", "data/gravel.png", "CC0Textures; CC0", turnable=True),
-    "moon": Source("skimage", "data/moon.png", "no statement in scikit-image", turnable=True),
-    "page": Source("skimage", "data/page.png", "no statement in scikit-image"),
     "text": Source("skimage", "data/text.png", "Wikipedia, Corner.png; public domain"),
 }
 

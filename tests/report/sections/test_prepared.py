@@ -41,8 +41,8 @@ def test_every_photograph_of_the_collages_has_its_credit(write):
 
 
 def test_classes_are_told_from_fillers():
-    table = photographs(["cat", "moon"]).set_index("photograph")["shown as"]
-    assert table[table == "class, leaf and background"].index.tolist() == ["cat", "moon"]
+    table = photographs(["cat", "gravel"]).set_index("photograph")["shown as"]
+    assert table[table == "class, leaf and background"].index.tolist() == ["cat", "gravel"]
     assert table["brick"] == "leaf and background"
 
 
