@@ -13,8 +13,8 @@ from receptive.artifacts.checkpoints import keep, read_kept
 from receptive.datasets.jpegs import JpegImages, encode, write_jpegs
 from receptive.errors import ReceptiveError
 
-JPEG_SHARE = 0.5
-"""Bytes of a JPEG as a share of its pixels' bytes: more than photographs take at quality 95 (docs/decisions.md)."""
+_JPEG_SHARE = 0.2
+"""Bytes of a JPEG as a share of its pixels' bytes, roughly: photographs at quality 90 (docs/decisions.md)."""
 
 
 def open_store(
@@ -108,7 +108,7 @@ class JpegStore(_Blocks):
         made = folder / "made.json"
         facts = json.dumps({"images": images, "side": side, "quality": quality})
         if not made.exists() or made.read_text() != facts:
-            _begin_anew(folder, images, side, round(2 * JPEG_SHARE * images * side * side * 3))
+            _begin_anew(folder, images, side, round(2 * _JPEG_SHARE * images * side * side * 3))
             made.write_text(facts)
         super().__init__(folder)
 

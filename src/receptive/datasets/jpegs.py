@@ -166,7 +166,7 @@ class JpegImages:
             simplejpeg.decode_jpeg(jpeg, "RGB", buffer=square)
         except (OSError, ValueError) as error:
             reason = " ".join(str(error).split())
-            raise ReceptiveError(f"{self._path} is damaged at image {number} ({reason}): {self._cure}") from None
+            raise ReceptiveError(f"{self._path} is damaged (image {number}: {reason}): {self._cure}") from None
 
 
 class _OpenFile:

@@ -1,0 +1,254 @@
+"""Prepared images as JPEGs: their size, how fast they are decoded, and whether training would wait for them.
+
+Prints JSON. Speeds of one thread count processor time, so other work on the machine says little in them. Decoders that
+are not installed are left out (pip install opencv-python-headless imagecodecs).
+
+The images are windows of the photographs that scikit-image and scikit-learn ship, collages of them, and noise with the
+spectrum of photographs but none of their smooth areas, which is harder than any photograph.
+"""
+
+import argparse
+import importlib
+import io
+import json
+import os
+import platform
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import simplejpeg
+import torch
+from PIL import Image
+
+from receptive.artifacts.image_store import ImageStore, JpegStore
+from receptive.datasets import jpegs
+from receptive.datasets.collages import CLASSES, generate, read_photographs
+from receptive.loading import RowsOnDisk, prefetched
+
+IMAGENET = 1_331_167
+SUBSAMPLINGS = ("444", "420")
+
+
+def main() -> None:
+    arguments = parse()
+    print(json.dumps(measure(arguments), indent=2))
+
+
+def parse(words: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--images", type=int, default=512, help="of each kind")
+    parser.add_argument("--side", type=int, default=256, help="px")
+    parser.add_argument("--quality", type=int, default=90, help="of the JPEGs whose decoding is measured")
+    parser.add_argument("--batch", type=int, default=256)
+    parser.add_argument("--repeats", type=int, default=5, help="the median counts")
+    parser.add_argument("--rate", type=float, default=6900, help="images/s that training wants (docs/scale.md)")
+    parser.add_argument("--cores", type=int, default=16, help="of the machine that trains")
+    return parser.parse_args(words)
+
+
+def measure(arguments: argparse.Namespace) -> dict:
+    kinds = {name: make(arguments.images, arguments.side) for name, make in PICTURES.items()}
+    shown = kinds["photographs"]
+    with tempfile.TemporaryDirectory() as folder:
+        readers = reading(shown, arguments, Path(folder))
+    one = readers["jpeg, 1 thread"]["images_per_core_s"]
+    return {
+        "hardware": {"processor": processor(), "cores": len(os.sched_getaffinity(0)), "python": platform.python_version()},
+        "settings": vars(arguments),
+        "sizes": {name: sizes(pictures) for name, pictures in kinds.items()},
+        "decoders": decoders(shown, arguments),
+        "readers": readers,
+        "training": {
+            "images_per_s_wanted": arguments.rate,
+            "cores_that_decode": arguments.rate / one,
+            "times_faster_than_wanted": arguments.cores * one / arguments.rate,
+        },
+    }
+
+
+def processor() -> str:
+    """The name that the system gives the processor."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.processor())
+
+
+# Images
+
+
+def photographs(count: int, side: int) -> np.ndarray:
+    """Square windows of photographs in colour, of 70 to 100% of their shorter side, resized."""
+    random = np.random.default_rng(0)
+    made = []
+    for photograph in map(Image.fromarray, [*read_photographs(CLASSES).values()] * -(-count // len(CLASSES))):
+        box = min(photograph.size) * random.uniform(0.7, 1)
+        left, top = (random.uniform(0, length - box) for length in photograph.size)
+        corners = (left, top, left + box, top + box)
+        made.append(np.asarray(photograph.resize((side, side), Image.Resampling.BILINEAR, corners)))
+    return np.stack(made[:count])
+
+
+def collages(count: int, side: int) -> np.ndarray:
+    return generate(side, max(count, len(CLASSES)), len(CLASSES)).images[:count]
+
+
+def noise(count: int, side: int) -> np.ndarray:
+    """Random phases under an amplitude of 1/frequency (Field 1987): grey, and a third of that in each colour."""
+    random = np.random.default_rng(0)
+    frequency = np.hypot(np.fft.fftfreq(side)[:, None], np.fft.rfftfreq(side)[None])
+    frequency[0, 0] = np.inf
+    made = np.empty((count, side, side, 3), np.uint8)
+    for image in made:
+        phases = np.exp(2j * np.pi * random.random((4, *frequency.shape)))
+        grey, *colours = np.fft.irfft2(phases / frequency, (side, side))
+        pixels = [grey / grey.std() + colour / (3 * colour.std()) for colour in colours]
+        image[:] = np.clip(118 + 58 * np.stack(pixels, -1), 0, 255)
+    return made
+
+
+PICTURES = {"photographs": photographs, "collages": collages, "noise": noise}
+
+
+def sizes(images: np.ndarray) -> list[dict]:
+    """By quality and resolution of the colours: bytes an image, ImageNet's gigabytes, and what is lost."""
+    rows = []
+    for quality in (85, 90, 95):
+        for subsampling in SUBSAMPLINGS:
+            made = [simplejpeg.encode_jpeg(image, quality, "RGB", subsampling) for image in images]
+            error = [((simplejpeg.decode_jpeg(jpeg).astype(float) - i) ** 2).mean() for jpeg, i in zip(made, images)]
+            length = statistics.mean(map(len, made))
+            rows.append(
+                {
+                    "quality": quality,
+                    "subsampling": subsampling,
+                    "bytes": length,
+                    "imagenet_gb": length * IMAGENET / 1e9,
+                    "psnr_db": float(10 * np.log10(255**2 / np.mean(error))),
+                }
+            )
+    return rows
+
+
+# Decoders
+
+
+def known_decoders() -> Iterator[tuple[str, str, Callable[[bytes], np.ndarray]]]:
+    """Name, version and function of every decoder that is installed; those with "half" scale down while decoding."""
+
+    def pillow(jpeg: bytes) -> np.ndarray:
+        with Image.open(io.BytesIO(jpeg)) as image:
+            return np.asarray(image)
+
+    yield "simplejpeg", simplejpeg.__version__, lambda jpeg: simplejpeg.decode_jpeg(jpeg, "RGB")
+    fast = {"fastdct": True, "fastupsample": True}
+    yield "simplejpeg, fast", simplejpeg.__version__, lambda jpeg: simplejpeg.decode_jpeg(jpeg, "RGB", **fast)
+    half = {"min_height": 1, "min_width": 1, "min_factor": 2}
+    yield "simplejpeg, half", simplejpeg.__version__, lambda jpeg: simplejpeg.decode_jpeg(jpeg, "RGB", **half)
+    yield "pillow", importlib.import_module("PIL").__version__, pillow
+    if (io_ := found("torchvision.io")) is not None:
+        rgb = io_.ImageReadMode.RGB
+        yield (
+            "torchvision",
+            importlib.import_module("torchvision").__version__,
+            lambda jpeg: io_.decode_jpeg(torch.frombuffer(bytearray(jpeg), dtype=torch.uint8), rgb).permute(1, 2, 0).numpy(),
+        )
+    if (cv2 := found("cv2")) is not None:
+        cv2.setNumThreads(1)
+        flag = cv2.IMREAD_COLOR_RGB
+        yield "opencv", cv2.__version__, lambda jpeg: cv2.imdecode(np.frombuffer(jpeg, np.uint8), flag)
+    if (codecs := found("imagecodecs")) is not None:
+        yield "imagecodecs", codecs.__version__, codecs.jpeg8_decode
+
+
+def found(name: str):
+    """The module, or None where it cannot be imported."""
+    try:
+        return importlib.import_module(name)
+    except (ImportError, OSError, RuntimeError):
+        return None
+
+
+def decoders(images: np.ndarray, arguments: argparse.Namespace) -> list[dict]:
+    """Images per second of processor time in one thread, and how much faster two threads are by the clock."""
+    rows = []
+    for subsampling in SUBSAMPLINGS:
+        made = [simplejpeg.encode_jpeg(image, arguments.quality, "RGB", subsampling) for image in images]
+        reference = simplejpeg.decode_jpeg(made[0], "RGB")
+        for name, version, decode in known_decoders():
+            try:
+                pixels = decode(made[0])
+            except RuntimeError:  # torchvision without its library of images
+                continue
+            alone, clock = timed(lambda decode=decode: [decode(jpeg) for jpeg in made], arguments.repeats)
+            with ThreadPoolExecutor(2) as pool:
+                halves = made[::2], made[1::2]
+                work = lambda half, decode=decode: [decode(jpeg) for jpeg in half]  # noqa: E731
+                _, together = timed(lambda work=work: list(pool.map(work, halves)), arguments.repeats)
+            same = pixels.shape == reference.shape
+            rows.append(
+                {
+                    "decoder": name,
+                    "version": version,
+                    "subsampling": subsampling,
+                    "images_per_core_s": len(made) / alone,
+                    "two_threads_times": clock / together,
+                    "pixels_differ_by": int(np.abs(pixels.astype(int) - reference).max()) if same else None,
+                }
+            )
+    return rows
+
+
+def timed(work: Callable[[], object], repeats: int) -> tuple[float, float]:
+    """Processor seconds of all threads, and seconds by the clock: the medians."""
+    used, passed = [], []
+    for _ in range(repeats):
+        began = time.process_time(), time.perf_counter()
+        work()
+        used.append(time.process_time() - began[0])
+        passed.append(time.perf_counter() - began[1])
+    return statistics.median(used), statistics.median(passed)
+
+
+# The store
+
+
+def reading(images: np.ndarray, arguments: argparse.Namespace, folder: Path) -> dict[str, dict]:
+    """Batches in random order from both stores, as training reads them; the files lie in the system's cache."""
+    stores = {
+        "raw": ImageStore(folder / "raw", len(images), arguments.side),
+        "jpeg": JpegStore(folder / "jpeg", len(images), arguments.side, arguments.quality),
+    }
+    for store in stores.values():
+        store.write(0, images)
+        store.finish(0, "", {})
+    order = np.random.default_rng(0).permutation(len(images))
+    batches = [order[first : first + arguments.batch] for first in range(0, len(order), arguments.batch)]
+    rows = RowsOnDisk(stores["raw"].images(), np.arange(len(images)))
+    found = {"raw": row(rows, batches, len(images), arguments.repeats)}
+    rows = RowsOnDisk(stores["jpeg"].images(), np.arange(len(images)))
+    cores = jpegs.cores()
+    for count in sorted({1, cores}):
+        jpegs.threads = lambda count=count: count
+        found[f"jpeg, {count} thread{'s' if count > 1 else ''}"] = row(rows, batches, len(images), arguments.repeats)
+    return found
+
+
+def row(rows: RowsOnDisk, batches: list[np.ndarray], images: int, repeats: int) -> dict:
+    """Through a thread that prefetches, as on the way to a GPU."""
+
+    def one_pass() -> None:
+        for _ in prefetched(rows[torch.from_numpy(batch)] for batch in batches):
+            pass
+
+    one_pass()
+    used, passed = timed(one_pass, repeats)
+    return {"images_per_core_s": images / used, "images_per_s": images / passed}
+
+
+if __name__ == "__main__":
+    sys.exit(main())
