@@ -59,7 +59,11 @@ def measure(arguments: argparse.Namespace) -> dict:
         readers = reading(shown, arguments, Path(folder))
     one = readers["jpeg, 1 thread"]["images_per_core_s"]
     return {
-        "hardware": {"processor": processor(), "cores": len(os.sched_getaffinity(0)), "python": platform.python_version()},
+        "hardware": {
+            "processor": processor(),
+            "cores": len(os.sched_getaffinity(0)),
+            "python": platform.python_version(),
+        },
         "settings": vars(arguments),
         "sizes": {name: sizes(pictures) for name, pictures in kinds.items()},
         "decoders": decoders(shown, arguments),
@@ -155,7 +159,9 @@ def known_decoders() -> Iterator[tuple[str, str, Callable[[bytes], np.ndarray]]]
         yield (
             "torchvision",
             importlib.import_module("torchvision").__version__,
-            lambda jpeg: io_.decode_jpeg(torch.frombuffer(bytearray(jpeg), dtype=torch.uint8), rgb).permute(1, 2, 0).numpy(),
+            lambda jpeg: (
+                io_.decode_jpeg(torch.frombuffer(bytearray(jpeg), dtype=torch.uint8), rgb).permute(1, 2, 0).numpy()
+            ),
         )
     if (cv2 := found("cv2")) is not None:
         cv2.setNumThreads(1)

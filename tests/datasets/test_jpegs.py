@@ -95,7 +95,9 @@ def test_a_part_of_every_image_is_cut_when_it_is_decoded(images, expected):
     np.testing.assert_array_equal(images[4], expected[4])  # the whole is as it was
 
 
-@pytest.mark.parametrize("key", [(3, slice(None)), (slice(None), 3), (slice(2), slice(3), slice(3)), (slice(None),) * 4])
+@pytest.mark.parametrize(
+    "key", [(3, slice(None)), (slice(None), 3), (slice(2), slice(3), slice(3)), (slice(None),) * 4]
+)
 def test_other_indices_are_no_indices(written, key):
     with pytest.raises(TypeError, match="of JPEGs take"):
         JpegImages(*written, "")[key]
