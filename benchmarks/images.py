@@ -124,7 +124,7 @@ def sizes(images: np.ndarray) -> list[dict]:
     for quality in (85, 90, 95):
         for subsampling in SUBSAMPLINGS:
             made = [simplejpeg.encode_jpeg(image, quality, "RGB", subsampling) for image in images]
-            error = [((simplejpeg.decode_jpeg(jpeg).astype(float) - i) ** 2).mean() for jpeg, i in zip(made, images)]
+            lost = np.stack([simplejpeg.decode_jpeg(jpeg) for jpeg in made]).astype(np.float32) - images
             length = statistics.mean(map(len, made))
             rows.append(
                 {
@@ -132,7 +132,7 @@ def sizes(images: np.ndarray) -> list[dict]:
                     "subsampling": subsampling,
                     "bytes": length,
                     "imagenet_gb": length * IMAGENET / 1e9,
-                    "psnr_db": float(10 * np.log10(255**2 / np.mean(error))),
+                    "psnr_db": float(10 * np.log10(255**2 / np.mean(lost**2))),
                 }
             )
     return rows
@@ -154,15 +154,13 @@ def known_decoders() -> Iterator[tuple[str, str, Callable[[bytes], np.ndarray]]]
     half = {"min_height": 1, "min_width": 1, "min_factor": 2}
     yield "simplejpeg, half", simplejpeg.__version__, lambda jpeg: simplejpeg.decode_jpeg(jpeg, "RGB", **half)
     yield "pillow", importlib.import_module("PIL").__version__, pillow
-    if (io_ := found("torchvision.io")) is not None:
-        rgb = io_.ImageReadMode.RGB
-        yield (
-            "torchvision",
-            importlib.import_module("torchvision").__version__,
-            lambda jpeg: (
-                io_.decode_jpeg(torch.frombuffer(bytearray(jpeg), dtype=torch.uint8), rgb).permute(1, 2, 0).numpy()
-            ),
-        )
+    if (vision := found("torchvision")) is not None:
+
+        def by_torchvision(jpeg: bytes) -> np.ndarray:
+            content = torch.frombuffer(bytearray(jpeg), dtype=torch.uint8)
+            return vision.io.decode_jpeg(content, vision.io.ImageReadMode.RGB).permute(1, 2, 0).numpy()
+
+        yield "torchvision", vision.__version__, by_torchvision
     if (cv2 := found("cv2")) is not None:
         cv2.setNumThreads(1)
         flag = cv2.IMREAD_COLOR_RGB
@@ -184,29 +182,35 @@ def decoders(images: np.ndarray, arguments: argparse.Namespace) -> list[dict]:
     rows = []
     for subsampling in SUBSAMPLINGS:
         made = [simplejpeg.encode_jpeg(image, arguments.quality, "RGB", subsampling) for image in images]
-        reference = simplejpeg.decode_jpeg(made[0], "RGB")
+        reference = simplejpeg.decode_jpeg(made[0], "RGB").astype(int)
         for name, version, decode in known_decoders():
             try:
                 pixels = decode(made[0])
             except RuntimeError:  # torchvision without its library of images
                 continue
-            alone, clock = timed(lambda decode=decode: [decode(jpeg) for jpeg in made], arguments.repeats)
-            with ThreadPoolExecutor(2) as pool:
-                halves = made[::2], made[1::2]
-                work = lambda half, decode=decode: [decode(jpeg) for jpeg in half]  # noqa: E731
-                _, together = timed(lambda work=work: list(pool.map(work, halves)), arguments.repeats)
-            same = pixels.shape == reference.shape
             rows.append(
                 {
                     "decoder": name,
                     "version": version,
                     "subsampling": subsampling,
-                    "images_per_core_s": len(made) / alone,
-                    "two_threads_times": clock / together,
-                    "pixels_differ_by": int(np.abs(pixels.astype(int) - reference).max()) if same else None,
+                    **decoding(decode, made, arguments.repeats),
+                    "pixels_differ_by": int(np.abs(pixels - reference).max())
+                    if pixels.shape == reference.shape
+                    else None,
                 }
             )
     return rows
+
+
+def decoding(decode: Callable[[bytes], np.ndarray], made: list[bytes], repeats: int) -> dict[str, float]:
+    def work(jpegs: list[bytes]) -> None:
+        for jpeg in jpegs:
+            decode(jpeg)
+
+    used, alone = timed(lambda: work(made), repeats)
+    with ThreadPoolExecutor(2) as pool:
+        _, together = timed(lambda: list(pool.map(work, (made[::2], made[1::2]))), repeats)
+    return {"images_per_core_s": len(made) / used, "two_threads_times": alone / together}
 
 
 def timed(work: Callable[[], object], repeats: int) -> tuple[float, float]:

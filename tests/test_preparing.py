@@ -127,7 +127,7 @@ def test_prepared_folder(work):
 
 
 def test_prepared_folder_of_jpegs(work):
-    """The same with JPEGs: an interruption changes no byte, and the images are those of the raw set but for the loss."""
+    """The same with JPEGs: an interruption changes no byte; the images are those of the raw set but for the loss."""
     (work.pictures / "dog" / "07.jpg").write_bytes(b"nothing")
     where = work.folder / "data/prepared/folder"
     assert work.prepare().returncode == 0

@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -58,7 +59,7 @@ def store_in(folder, quality=90, images=COUNT, kind=JpegStore):
 def by_pillow(file, index):
     """Every image of a file of JPEGs, as another library cuts and decodes it."""
     content, offsets = file.read_bytes(), index["offsets"].tolist()
-    jpegs = [content[first:stop] for first, stop in zip(offsets, offsets[1:], strict=False)]
+    jpegs = [content[first:stop] for first, stop in pairwise(offsets)]
     return np.stack([np.asarray(Image.open(io.BytesIO(jpeg))) for jpeg in jpegs])
 
 
@@ -275,5 +276,5 @@ def test_a_damaged_image_is_named_with_the_cure(project):
 def test_other_statistics_than_the_files_are_refused(project):
     stats = json.loads((FOLDER / "stats.json").read_text())
     (FOLDER / "stats.json").write_text(json.dumps(stats | {"images": COUNT + 1}))
-    with pytest.raises(ReceptiveError, match="150 images where stats.json says 151"):
+    with pytest.raises(ReceptiveError, match=r"150 images where stats.json says 151"):
         read_prepared("toy")
