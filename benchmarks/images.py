@@ -11,22 +11,22 @@ import argparse
 import importlib
 import io
 import json
-import os
 import platform
 import statistics
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import simplejpeg
 import torch
 from PIL import Image
 
-from receptive.artifacts.image_store import ImageStore, JpegStore
+from receptive.artifacts.image_store import open_store
 from receptive.datasets import jpegs
 from receptive.datasets.collages import CLASSES, generate, read_photographs
 from receptive.loading import RowsOnDisk, prefetched
@@ -54,25 +54,15 @@ def parse(words: list[str] | None = None) -> argparse.Namespace:
 
 def measure(arguments: argparse.Namespace) -> dict:
     kinds = {name: make(arguments.images, arguments.side) for name, make in PICTURES.items()}
-    shown = kinds["photographs"]
-    with tempfile.TemporaryDirectory() as folder:
-        readers = reading(shown, arguments, Path(folder))
-    one = readers["jpeg, 1 thread"]["images_per_core_s"]
+    hardware = {"processor": processor(), "cores": jpegs.cores(), "python": platform.python_version()}
+    read = {name: reading(pictures, arguments) for name, pictures in kinds.items()}
     return {
-        "hardware": {
-            "processor": processor(),
-            "cores": len(os.sched_getaffinity(0)),
-            "python": platform.python_version(),
-        },
+        "hardware": hardware,
         "settings": vars(arguments),
         "sizes": {name: sizes(pictures) for name, pictures in kinds.items()},
-        "decoders": decoders(shown, arguments),
-        "readers": readers,
-        "training": {
-            "images_per_s_wanted": arguments.rate,
-            "cores_that_decode": arguments.rate / one,
-            "times_faster_than_wanted": arguments.cores * one / arguments.rate,
-        },
+        "decoders": decoders(kinds["photographs"], arguments),
+        "reading": read,
+        "training": {name: projection(rows, arguments) for name, rows in read.items()},
     }
 
 
@@ -178,7 +168,7 @@ def found(name: str):
 
 
 def decoders(images: np.ndarray, arguments: argparse.Namespace) -> list[dict]:
-    """Images per second of processor time in one thread, and how much faster two threads are by the clock."""
+    """Images per second of processor time in one thread, and whether other threads may run meanwhile."""
     rows = []
     for subsampling in SUBSAMPLINGS:
         made = [simplejpeg.encode_jpeg(image, arguments.quality, "RGB", subsampling) for image in images]
@@ -203,14 +193,25 @@ def decoders(images: np.ndarray, arguments: argparse.Namespace) -> list[dict]:
 
 
 def decoding(decode: Callable[[bytes], np.ndarray], made: list[bytes], repeats: int) -> dict[str, float]:
-    def work(jpegs: list[bytes]) -> None:
-        for jpeg in jpegs:
+    def work() -> None:
+        for jpeg in made:
             decode(jpeg)
 
-    used, alone = timed(lambda: work(made), repeats)
-    with ThreadPoolExecutor(2) as pool:
-        _, together = timed(lambda: list(pool.map(work, (made[::2], made[1::2]))), repeats)
-    return {"images_per_core_s": len(made) / used, "two_threads_times": alone / together}
+    return {"images_per_core_s": len(made) / timed(work, repeats)[0], "others_wait_share": waiting(decode)}
+
+
+def waiting(decode: Callable[[bytes], np.ndarray]) -> float:
+    """The longest pause of another thread while one large image is decoded, as a share of the time that this takes."""
+    coarse = np.random.default_rng(0).integers(0, 256, (60, 60, 3), dtype=np.uint8)
+    large = simplejpeg.encode_jpeg(np.asarray(Image.fromarray(coarse).resize((4000, 4000))), 90)
+    thread = threading.Thread(target=decode, args=(large,))
+    thread.start()
+    began = last = time.perf_counter()
+    longest = 0.0
+    while thread.is_alive():
+        now = time.perf_counter()
+        longest, last = max(longest, now - last), now
+    return longest / (last - began)
 
 
 def timed(work: Callable[[], object], repeats: int) -> tuple[float, float]:
@@ -227,37 +228,44 @@ def timed(work: Callable[[], object], repeats: int) -> tuple[float, float]:
 # The store
 
 
-def reading(images: np.ndarray, arguments: argparse.Namespace, folder: Path) -> dict[str, dict]:
-    """Batches in random order from both stores, as training reads them; the files lie in the system's cache."""
-    stores = {
-        "raw": ImageStore(folder / "raw", len(images), arguments.side),
-        "jpeg": JpegStore(folder / "jpeg", len(images), arguments.side, arguments.quality),
-    }
-    for store in stores.values():
-        store.write(0, images)
-        store.finish(0, "", {})
+def reading(images: np.ndarray, arguments: argparse.Namespace) -> dict[str, float]:
+    """Batches in random order from both stores, as training reads them; the files lie in the system's cache.
+
+    Returns:
+        Images per second of processor time, ``raw`` and ``jpeg``; ``alone_s``: seconds per batch that no other thread
+        can share (all but decoding, and a copy of the batch, as into pinned memory).
+    """
     order = np.random.default_rng(0).permutation(len(images))
-    batches = [order[first : first + arguments.batch] for first in range(0, len(order), arguments.batch)]
-    rows = RowsOnDisk(stores["raw"].images(), np.arange(len(images)))
-    found = {"raw": row(rows, batches, len(images), arguments.repeats)}
-    rows = RowsOnDisk(stores["jpeg"].images(), np.arange(len(images)))
-    cores = jpegs.cores()
-    for count in sorted({1, cores}):
-        jpegs.threads = lambda count=count: count
-        found[f"jpeg, {count} thread{'s' if count > 1 else ''}"] = row(rows, batches, len(images), arguments.repeats)
+    batches = [
+        torch.from_numpy(order[first : first + arguments.batch]) for first in range(0, len(order), arguments.batch)
+    ]
+    found = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for kind in ("raw", "jpeg"):
+            store = open_store(Path(folder) / kind, len(images), arguments.side, kind, arguments.quality)
+            store.write(0, images)
+            store.finish(0, "", {})
+            rows = RowsOnDisk(store.images(), np.arange(len(images)))
+
+            def one_pass(rows: RowsOnDisk = rows) -> None:
+                for _ in prefetched(rows[batch] for batch in batches):
+                    pass
+
+            one_pass()
+            found[kind] = len(images) / timed(one_pass, arguments.repeats)[0]
+        pinned = rows[batches[0]].clone()
+        with patch.object(jpegs.JpegImages, "_decode", return_value=None):
+            overhead = timed(lambda: rows[batches[0]], arguments.repeats)[0]
+    gathered = pinned.clone()
+    found["alone_s"] = overhead + timed(lambda: pinned.copy_(gathered), arguments.repeats)[0]
     return found
 
 
-def row(rows: RowsOnDisk, batches: list[np.ndarray], images: int, repeats: int) -> dict:
-    """Through a thread that prefetches, as on the way to a GPU."""
-
-    def one_pass() -> None:
-        for _ in prefetched(rows[torch.from_numpy(batch)] for batch in batches):
-            pass
-
-    one_pass()
-    used, passed = timed(one_pass, repeats)
-    return {"images_per_core_s": images / used, "images_per_s": images / passed}
+def projection(read: dict[str, float], arguments: argparse.Namespace) -> dict[str, float]:
+    """What a machine of ``--cores`` reads: one core is left to the training itself, the others decode a batch."""
+    shared = arguments.batch / read["jpeg"] / (arguments.cores - 1)
+    rate = arguments.batch / (read["alone_s"] + shared)
+    return {"images_per_s": rate, "times_wanted": rate / arguments.rate, "cores_used": arguments.rate / read["jpeg"]}
 
 
 if __name__ == "__main__":

@@ -67,9 +67,9 @@ def test_images_are_measured(monkeypatch):
     exact = [row for row in found["decoders"] if row["subsampling"] == "444" and "," not in row["decoder"]]
     assert {"simplejpeg", "pillow"} <= {row["decoder"] for row in exact}
     assert {row["pixels_differ_by"] for row in exact} == {0}
-    one = found["readers"]["jpeg, 1 thread"]["images_per_core_s"]
-    assert found["training"]["times_faster_than_wanted"] == pytest.approx(16 * one / 6900)
-    assert found["training"]["cores_that_decode"] == pytest.approx(6900 / one)
+    read, training = found["reading"]["noise"], found["training"]["noise"]
+    assert training["cores_used"] == pytest.approx(6900 / read["jpeg"])
+    assert training["times_wanted"] * 6900 == pytest.approx(1 / (read["alone_s"] / 5 + 1 / (15 * read["jpeg"])))
 
 
 def test_operations_are_those_of_vgg16_by_hand(monkeypatch):
