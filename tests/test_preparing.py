@@ -238,7 +238,9 @@ def test_an_epoch_at_the_papers_sizes(tmp_path):
             photograph(pictures / name / f"{i}.jpg", 10 * k + i, *((500, 375), (300, 400))[i % 2])
     (tmp_path / "conf").symlink_to(PROJECT / "conf")
     chosen = load_params(compose(tmp_path, ("profile=paper", "dataset=folder", "model=resnet34")))
-    parameters = {key: value for key, value in chosen.preparation("folder").items() if key != "path"}
+    parameters = chosen.preparation("folder")
+    for not_of_the_reader in ("path", "store", "quality"):
+        parameters.pop(not_of_the_reader)
     assert (parameters["size"], parameters["stored_size"]) == (224, 256)
 
     def open_store(images, side):
