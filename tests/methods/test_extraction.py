@@ -255,3 +255,21 @@ def test_a_state_carries_everything(cut):
     first.merge_state({name: tensor.clone() for name, tensor in second.state().items()})
     assert_same(first, extract(network, images, IMAGES))
     assert Extraction(network, LAYERS, TOP, 1).state() == {}
+
+
+def test_a_fresh_pass_is_empty_and_not_compiled_anew(monkeypatch):
+    compiled = []
+    monkeypatch.setattr(torch, "compile", lambda module, **options: compiled.append(module) or module)
+    network, images = with_integers(small_network()), some_images()
+    for module in network:
+        if isinstance(module, nn.ReLU):
+            module.inplace = False
+    first = Extraction(network, LAYERS, TOP, 2, compiled=True)
+    first.run(batches(images, 4))
+    before = {name: tensor.clone() for name, tensor in first.state().items()}
+    second = first.fresh()
+    assert second.state() == {}
+    second.run(batches(images, 4))
+    assert len(compiled) == 1
+    assert_same(second, first)
+    assert all(torch.equal(first.state()[name], tensor) for name, tensor in before.items())

@@ -70,9 +70,9 @@ def _end_worker(error: Exception) -> None:
         failures.tell_launcher(error)
         os._exit(1)  # at once: threads that wait for a lost process would hold up the exit
     if group := outer.joined_group():
-        who = f"error in process {group.rank + 1} of {group.size}"
-        told = failures.in_one_line(error)
-        print(f"{who}: {told}" if told else "".join(traceback.format_exception(error)), file=sys.stderr, flush=True)
+        line = failures.in_one_line(error)
+        told = f"error in process {group.rank + 1} of {group.size}: {line}" if line else traceback.format_exc().rstrip()
+        print(told, file=sys.stderr, flush=True)
         os._exit(1)
 
 
