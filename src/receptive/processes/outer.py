@@ -71,14 +71,12 @@ def refuse_outer_group(stage: str) -> None:
 
     Raises:
         ReceptiveError: The stage is none of ``SHARED``, or the group cannot be joined. The machines of
-            ``workers.nodes`` may be reached by srun or mpirun; ``check_machines`` looks at these.
-        SystemExit: The same, in all processes but the first: it is told once.
+            ``workers.nodes`` may be reached by srun or mpirun; ``check_machines`` looks at these. Every process says
+            so, for a launcher ends all when the first has ended, whichever that is.
     """
     group = outer_group()
     if group is None or (stage in SHARED and (group.joins or os.environ.get(MEETING_POINT))):
         return
-    if group.rank:
-        raise SystemExit(1)
     many = f"{group.launcher} started {group.size} processes of stage {stage}, and each would do all of its work"
     if stage not in SHARED:
         raise ReceptiveError(f"{many}: start one process of it, without {group.launcher}")
