@@ -72,7 +72,8 @@ def _end_worker(error: Exception) -> None:
     if group := outer.joined_group():
         line = failures.in_one_line(error)
         told = f"error in process {group.rank + 1} of {group.size}: {line}" if line else traceback.format_exc().rstrip()
-        print(told, file=sys.stderr, flush=True)
+        sys.stderr.write(f"{told}\n")  # at one go, for others write, too
+        sys.stderr.flush()
         os._exit(1)
 
 
