@@ -258,8 +258,10 @@ def test_a_state_carries_everything(cut):
 
 
 def test_a_fresh_pass_is_empty_and_not_compiled_anew(monkeypatch):
-    compiled = []
-    monkeypatch.setattr(torch, "compile", lambda module, **options: compiled.append(module) or module)
+    compiled, called = [], []
+    monkeypatch.setattr(
+        torch, "compile", lambda module, **_: compiled.append(1) or (lambda *given: called.append(1) or module(*given))
+    )
     network, images = with_integers(small_network()), some_images()
     for module in network:
         if isinstance(module, nn.ReLU):
@@ -269,7 +271,8 @@ def test_a_fresh_pass_is_empty_and_not_compiled_anew(monkeypatch):
     before = {name: tensor.clone() for name, tensor in first.state().items()}
     second = first.fresh()
     assert second.state() == {}
+    called.clear()
     second.run(batches(images, 4))
-    assert len(compiled) == 1
+    assert (len(compiled), len(called)) == (1, 4)
     assert_same(second, first)
     assert all(torch.equal(first.state()[name], tensor) for name, tensor in before.items())
