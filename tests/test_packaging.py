@@ -42,6 +42,7 @@ def imported(*folders: str) -> dict[str, Path]:
     return {name: path for name, path in packages.items() if name not in sys.stdlib_module_names | OURS}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("folders", "required"),
     [(("src", "conf"), NEEDED), (("tests", "benchmarks"), NEEDED | FOR_TESTS)],

@@ -105,6 +105,7 @@ def test_other_code_of_the_training_is_other_work(keys, file):
     assert keys[file] != keys[""]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", DECIDES_NOT)
 def test_a_comment_elsewhere_costs_no_checkpoint(keys, file):
     assert keys[file] == keys[""]
