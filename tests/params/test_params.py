@@ -418,6 +418,7 @@ CHANGES = [  # (parameter, value, what the line says of it)
     ("prepare.digits.validation_images", 5000, "prepare.digits.validation_images: input should be less than"),
     ("extract.top", 0, "extract.top: input should be greater than or equal to 1, not 0"),
     ("extract.hits_per_image", -1, "extract.hits_per_image: input should be greater than or equal to 0, not -1"),
+    ("extract.shards", 0, "extract.shards: input should be greater than or equal to 1, not 0"),
     ("stimuli.largest_field", 0.0, "stimuli.largest_field: input should be greater than 0, not 0.0"),
     ("workers.devices", 0, "workers.devices: input should be greater than or equal to 1, not 0"),
     ("scale.compile", "yes", "scale.compile: input should be 'auto', True or False, not 'yes'"),

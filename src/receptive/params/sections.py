@@ -135,6 +135,21 @@ class Extract(Section):
     """Validation images, from the first on, whose zeros are counted in the untrained network, too."""
     batch_size: Count
     """Images per batch, here and in the sections below."""
+    shards: Count
+    """Parts of the pass over the images, each kept when it is done; with 1 there are none. Results are the same."""
+
+    def check_shard(self, shard: int) -> None:
+        """Refuses a number of a shard that there is not.
+
+        Raises:
+            ReceptiveError: it is none of 0 to ``shards - 1``, or there are no shards.
+        """
+        if self.shards == 1:
+            raise ReceptiveError("extract.shards is 1, so there are no shards: 'receptive compose extract.shards=16'")
+        if not 0 <= shard < self.shards:
+            raise ReceptiveError(
+                f"extract.shards is {self.shards}: a shard is one of 0 to {self.shards - 1}, not {shard}"
+            )
 
 
 class Workers(Section):
