@@ -155,6 +155,18 @@ class Stimuli(Section):
     batch_size: Count
 
 
+class Choices(Section):
+    """Section ``choices``; ``methods.choices`` says what they mean."""
+
+    images: Annotated[int, Field(ge=2)]
+    """Validation images, from the first on, that patches are drawn from."""
+    patches_per_image: Count
+    references: Count
+    """Top patches of a unit that the observer is shown, and as many bottom patches."""
+    held_out: Count
+    """Top patches that it is asked about, each beside each of as many bottom patches."""
+
+
 class Ablate(Section):
     """Section ``ablate``; ``methods.ablation.ablate`` says what they mean."""
 
