@@ -53,7 +53,8 @@ def measure(subject: Subject, layers: list[Layer], settings: Choices, seed: int,
 def metrics(choices: pd.DataFrame) -> dict[str, float]:
     """The mean share of right choices over the units of each layer, by state and layer."""
     means = choices.groupby(["state", "alias"], sort=False)["right"].mean().dropna()
-    return {f"right.{state}.{alias}".replace(" ", "_"): float(mean) for (state, alias), mean in means.items()}
+    names = [f"right.{state}.{alias}".replace(" ", "_") for state, alias in means.index]
+    return dict(zip(names, means.tolist(), strict=True))
 
 
 class _Pool:
