@@ -117,6 +117,7 @@ def test_single_trainings_are_judged_by_the_facing_ends_of_their_intervals():
     assert chance(low, high).of == "interval over units"
     alone = Quantity((0.6,))
     assert chance(alone, alone) is None
+    assert chance(low, low).p == 1
     both = 0.4 / (math.sqrt(2) * 0.3 / 1.959964)  # an interval that one side lacks is taken to be as wide
     assert chance(low, alone).p == pytest.approx(2 * stats.norm.sf(both), rel=1e-5)
 

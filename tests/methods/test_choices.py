@@ -71,7 +71,13 @@ def test_units_that_tell_no_patches_apart_have_no_share(pool):
     responses[:80, 2] = torch.arange(80.0)
     right = right_choices(seen, responses, half, references=8, held_out=16)
     assert right.isnan().tolist() == [True, True, False]
+    assert right_choices(seen, responses, half, references=16, held_out=4)[1].isnan()
     assert right_choices(seen[:40], responses[:40], half[:40], 8, 16).isnan().all()  # too few patches for both ends
+
+
+def test_patches_that_look_alike_are_guessed():
+    right = right_choices(torch.ones(80, 5), torch.arange(80.0)[:, None], torch.arange(80) % 2 == 0, 8, 16)
+    assert right.tolist() == [0.5]
 
 
 def test_choices_one_by_one(pool):
@@ -107,6 +113,12 @@ def test_gabors_come_in_pairs_and_ignore_uniform_patches():
     assert energies.shape == (2, 3 * 8 * CELLS**2)
     assert energies.abs().max() < 1e-5
     np.testing.assert_allclose(uniform[:, : PIXELS**2], 0.3, atol=1e-6)
+
+
+def test_colour_is_seen_along_two_axes_beside_luminance():
+    red = torch.tensor([0.9, 0.3, 0.0])[None, :, None, None].expand(1, 3, 9, 9)
+    pixels = features(red)[0, : 3 * PIXELS**2].unflatten(0, (3, -1))
+    torch.testing.assert_close(pixels, torch.tensor([0.4, 0.6, 0.6])[:, None].expand(3, PIXELS**2))
 
 
 def test_an_energy_is_greatest_for_its_own_orientation_and_the_same_for_every_phase():

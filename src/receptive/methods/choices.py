@@ -122,7 +122,7 @@ def _half(seen: Float[Tensor, "patch feature"], responses: Float[Tensor, "patch 
 def _share(known: _Half, asked: _Half, references: int, held_out: int) -> Float[Tensor, "unit"]:
     """Right choices among the patches of one half after references from the other one."""
     deviations = (known.seen - known.seen.mean(0)).double()
-    covariance = deviations.T @ deviations / max(1, len(known.seen))
+    covariance = deviations.T @ deviations  # its length has no say: the ridge grows with it
     # features that are the same in all patches stay without weight
     covariance.diagonal().add_(RIDGE * covariance.diagonal().mean().clamp_min(1e-12))
     top, bottom = (known.seen[end[:, :references]].mean(1) for end in (known.top, known.bottom))
