@@ -222,6 +222,8 @@ class Maximize(Section):
     """Images that are optimized at a time."""
     natural_batch_size: Count
     """Validation images per batch, of the pass that measures the natural responses."""
+    path_images: Annotated[int, Field(ge=2)]
+    """Top natural images of a unit whose path the maximized image's is compared with, at most ``extract.top``."""
 
 
 class Deconvolve(Section):
