@@ -48,7 +48,7 @@ def test_without_a_natural_maximum_nothing_is_said():
 
 @pytest.mark.parametrize(
     ("path", "words", "ink"),
-    [(0.92, "0.9 × natural\npath: 0.9", "#000000"), (0.31, "0.9 × natural\nother path: 0.3", "#a03030")],
+    [(0.92, "0.9 × natural\npath: 0.92", "#000000"), (0.31, "0.9 × natural\nother path: 0.31", "#a03030")],
 )
 def test_the_path_stands_below_and_another_path_is_marked(path, words, ink):
     figure = panels("", {"": [replace(half(0.0, 1.0), path=path)]}, [""])

@@ -151,7 +151,7 @@ def _draw(axes: Axes, panel: Panel, size: float) -> None:
             words = f"weak: {words}" if weak else words
             other = panel.path is not None and panel.path < FLAGGED
             if panel.path is not None:
-                words += f"\n{'other path' if other else 'path'}: {panel.path:z.1f}"
+                words += f"\n{'other path' if other else 'path'}: {panel.path:z.2f}"
             axes.set_xlabel(words, fontsize=size, labelpad=2, color=_RED if weak or other else "black")
 
 
