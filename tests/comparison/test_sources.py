@@ -103,6 +103,15 @@ def test_wrong_names_end_with_2_and_one_line(study, name, cause):
         assert err.count("\n") == 1
 
 
+def test_versions_are_known_of_this_folder_and_of_kept_results_alone(study):
+    keep("laptop")
+    assert sources.find(".").versions == sources.find("laptop").versions != {}
+    Path("elsewhere").mkdir()
+    shutil.copytree("data", "elsewhere/data")
+    shutil.copy("params.yaml", "elsewhere")
+    assert sources.find("elsewhere").versions == {}
+
+
 def test_damaged_results_say_how_to_bring_them_back(study):
     folder = keep("laptop")
     (folder / "claims.parquet").write_bytes(b"nothing")
@@ -146,6 +155,8 @@ def test_revisions_come_from_git_and_dvcs_cache(study):
         ("validation.top1", [0.75], [0.5])
     ]
     assert call("v1", "HEAD")[0] == 0
+    run("git", "update-ref", "refs/exps/ab/cdef/tried", "HEAD")
+    assert call("tried", "HEAD")[0] == 0
     assert "did you mean v1?" in call("v11", ".")[2]
     shutil.rmtree(".dvc/cache")
     shutil.rmtree(".dvc/tmp", ignore_errors=True)

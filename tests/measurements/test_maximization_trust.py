@@ -82,17 +82,17 @@ def test_a_picture_on_the_natural_path_and_one_on_another(subject):
 
 
 def test_the_image_itself_takes_its_own_path(subject):
-    """A neuron's picture that is the top image around the centre has the path of that image at the centre."""
+    """A neuron's picture that is the top image around some place has the path of that image at this place."""
     image = subject.validation[:1]
     with torch.no_grad():
-        responses = subject.network[:4](subject.seen(image))[0, :, 6, 6]
-    unit = int(responses.argmax())
+        responses = subject.network[:4](subject.seen(image))[0, :, 4, 8]
+    unit = 2 + int(responses[2:].argmax())  # the first two have one way alone
     assert responses[unit] > 0
     group = group_of(subject, 1, (unit,), "neuron")
     assert group.centre == (6, 6)
-    top, left, bottom, right = group.box
+    top, left, bottom, right = group.layer.field.box(4, 8)
     cut = subject.prepared.images[image, top:bottom, left:right] / 255
-    twice = preferred_of(subject, subject.layers[1], (unit,), [image[0]] * 2, 6, 6)  # among themselves alike to 1
+    twice = preferred_of(subject, subject.layers[1], (unit,), [image[0]] * 2, 4, 8)  # among themselves alike to 1
     table = path_similarities(subject, [group], [made_of(cut)], twice, 2)
     assert table["path"].item() == pytest.approx(1, abs=1e-5)
     elsewhere = preferred_of(subject, subject.layers[1], (unit,), [subject.validation[3]] * 2, 2, 3)
