@@ -29,7 +29,7 @@ def contracts() -> Iterator[tuple[str, ModuleType]]:
     for path in sorted(ARTIFACTS.glob("*.py")):
         if path.stem != "__init__":
             module = import_module(f"receptive.artifacts.{path.stem}")
-            if hasattr(module, "FOLDER") and hasattr(module, "STAGE"):
+            if hasattr(module, "FOLDER") and (hasattr(module, "STAGE") or hasattr(module, "COMMAND")):
                 yield path.stem, module
 
 
@@ -38,7 +38,8 @@ def page() -> str:
     parts = [HEAD]
     for name, module in contracts():
         subject = (module.__doc__ or "").splitlines()[0].rpartition("``: ")[2]
-        place = f"Folder `{module.FOLDER.as_posix()}`, made by the stage `{module.STAGE}`; `artifacts/{name}.py`."
+        maker = f"stage `{module.STAGE}`" if hasattr(module, "STAGE") else f"command `receptive {module.COMMAND}`"
+        place = f"Folder `{module.FOLDER.as_posix()}`, made by the {maker}; `artifacts/{name}.py`."
         parts.append(f"## {name}\n\n{subject[:1].upper()}{subject[1:]}\n\n{place}\n")
         columns = getattr(module, "COLUMNS", {})
         if not isinstance(columns, dict):

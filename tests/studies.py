@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from receptive.artifacts.finished import Finished, write_network
 from receptive.artifacts.networks import COLUMNS as HISTORY
 from receptive.artifacts.prepared import write_prepared
-from receptive.artifacts.stimuli import LayerStimuli
+from receptive.artifacts.stimuli import LayerStimuli, write_choices
 from receptive.datasets.prepared import Prepared, prepare
 from receptive.networks import build
 from receptive.networks.layers import Layer, layers
@@ -143,6 +143,22 @@ def four_corners(count: int) -> pd.DataFrame:
     boxes = [(0, 0), (-4, SIZE - 8), (SIZE - 8, 0), (SIZE - 8, SIZE - 8)]
     table = pd.DataFrame([boxes[i % 4] for i in range(count)], columns=["top_px", "left_px"])
     return table.assign(bottom_px=table["top_px"] + 8, right_px=table["left_px"] + 8)
+
+
+def write_small_choices(network: str, known: list[Layer], training: str | None = None) -> None:
+    """Shares of right choices of the units of the layers that fit: 0.9 trained, 0.6 before; unit 0 has none."""
+    tables = [
+        pd.DataFrame(
+            {
+                **{"network": training or network, "state": state, **layer.heading(), "unit": np.arange(layer.units)},
+                "right": np.where(np.arange(layer.units) == 0, np.nan, right),
+            }
+        )
+        for state, right in (("trained", 0.9), ("untrained", 0.6))
+        for layer in known
+        if layer.fits(SIZE)
+    ]
+    write_choices(training or network, pd.concat(tables, ignore_index=True), {})
 
 
 def small_stimuli(layer: Layer, interior: bool = True) -> LayerStimuli:

@@ -39,7 +39,8 @@ MAY_IMPORT = {
         *("errors", "seeds", "artifacts", "claims", "datasets", "loading", "measurements", "methods", "networks"),
         *("parallel", "params", "processes", "report", "tracking", "training", "weights"),
     ],
-    "cli": ["errors", "artifacts", "datasets", "networks", "params"],
+    "comparison": ["errors", "artifacts"],
+    "cli": ["errors", "artifacts", "comparison", "datasets", "networks", "params"],
     "__main__": ["cli"],
 }
 """Rooms of src/receptive, and the other rooms that each may import from: only rooms that stand above it here."""

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from kept import write_study
 
-from receptive.errors import ReceptiveError
 from receptive.params.reading import compose
 
 PROJECT = Path(__file__).parents[1]
@@ -85,30 +85,17 @@ def test_operations_are_those_of_vgg16_by_hand(monkeypatch):
     assert count["parameters"] == 138_357_544  # as published
 
 
-def test_results_are_kept_as_they_are(tmp_path, monkeypatch):
+def test_results_are_kept_under_the_name_of_the_hardware(tmp_path, monkeypatch, capsys):
     kept = script(monkeypatch, "keep_results")
     monkeypatch.chdir(tmp_path)
     shutil.copytree(PROJECT / "conf", "conf")
     compose(Path(), ("model=digitcnn",))
-    with pytest.raises(ReceptiveError, match="holds no report of the networks"):
-        kept.keep(Path("docs/results"))
-    for folder in ("tables", "figures"):
-        (tmp_path / "reports" / folder).mkdir(parents=True)
-    Path("reports/metrics.json").write_text('{"digitcnn": {"top1": 0.5}}')
-    Path("reports/tables/accuracy.csv").write_text("a,b")
-    Path("reports/figures/training_curves.png").write_bytes(b"png")
-    Path("reports/figures/sheet_1.png").write_bytes(b"not one of the few")
-    folder = kept.keep(Path("docs/results"))
-    (folder / "bench.json").write_text("{}")
-    assert kept.keep(Path("docs/results")) == folder  # again: the bench stays
-    files = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
-    assert files == [
-        *("bench.json", "figures/training_curves.png", "metrics.json", "params.yaml"),
-        *("tables/accuracy.csv", "versions.json"),
-    ]
-    versions = json.loads((folder / "versions.json").read_text())
-    assert versions["hardware"]["torch"] == torch.__version__
-    assert versions["models"] == ["digitcnn"]
-    Path("reports/metrics.json").write_text('{"resnet34": {"top1": 0.5}}')
-    with pytest.raises(ReceptiveError, match="holds no report of the networks"):
-        kept.keep(Path("docs/results"))
+    with pytest.raises(SystemExit) as end:
+        kept.main()
+    assert end.value.code == 1
+    assert capsys.readouterr().err.startswith("error: the study is not finished (digitcnn is not measured: run 'dvc re")
+    write_study()
+    monkeypatch.setattr(kept, "hardware", lambda device: {"name": "Some GPU 80GB"})
+    kept.main()
+    assert capsys.readouterr().out == "kept: docs/results/some-gpu-80gb\n"
+    assert json.loads(Path("docs/results/some-gpu-80gb/versions.json").read_text())["python"]

@@ -1,4 +1,4 @@
-"""The command ``receptive``: lists networks and data sets, shows receptive fields, composes params.yaml."""
+"""The command ``receptive``: networks, data sets and receptive fields; params.yaml; studies kept and compared."""
 
 import csv
 import json
@@ -130,6 +130,46 @@ def check(dataset: Annotated[str, typer.Argument(help="folder, imagenet or mnist
             f"data/prepared/{dataset} was made of other files, or of another split: run "
             f"'dvc repro --force --single-item prepare@{dataset}', then 'dvc repro'"
         )
+
+
+@app.command()
+def compare(
+    first: Annotated[str, typer.Argument(help="The study that is to come out again.")],
+    second: Annotated[str, typer.Argument(help="The study that is judged by it.")] = ".",
+    rows: Annotated[int, typer.Option(help="The largest number of rows of a table; 0 for all.", min=0)] = 20,
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON instead.")] = False,
+) -> None:
+    """Say whether SECOND came out as FIRST, quantity by quantity; verdicts that flipped come first.
+
+    Each is a project's folder, results kept in docs/results, a git revision or a DVC experiment. Exit code 0: nothing
+    of FIRST is different or missing in SECOND. 1: something is. 2: they cannot be compared.
+    """
+    from receptive.comparison.comparing import compare as compare_studies
+    from receptive.comparison.pages import markdown, plain
+    from receptive.comparison.sources import find
+
+    try:
+        comparison = compare_studies(find(first), find(second), (first, second))
+    except ReceptiveError as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        raise typer.Exit(2) from None
+    print(json.dumps(plain(comparison), indent=2) if as_json else markdown(comparison, rows))
+    raise typer.Exit(0 if comparison.agree else 1)
+
+
+@app.command()
+def keep(
+    name: Annotated[str, typer.Argument(help="The folder below docs/results; results of that name are replaced.")],
+) -> None:
+    """Keep the small results of the finished study here in docs/results/NAME: claims, numbers, tables, a few figures.
+
+    Versions and hardware are written down as they are now: run it where the study ran.
+    """
+    from receptive.comparison.keeping import keep as keep_results
+
+    folder = keep_results(name)
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    print(f"{folder}: {size / 1e6:.1f} MB")
 
 
 def main() -> None:

@@ -3,10 +3,19 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
-from contracts import files, refuses_missing_and_damaged, written_twice
+from contracts import files, needs_columns, refuses_missing_and_damaged, written_twice
 
-from receptive.artifacts.stimuli import LayerStimuli, has_stimuli, read_stimuli, write_stimuli
+from receptive.artifacts.stimuli import (
+    COLUMNS,
+    LayerStimuli,
+    has_stimuli,
+    read_choices,
+    read_stimuli,
+    write_choices,
+    write_stimuli,
+)
 from receptive.errors import ReceptiveError
 
 FOLDER = Path("data/stimuli/toy")
@@ -55,3 +64,14 @@ def test_the_bytes_do_not_depend_on_the_day(tmp_path, monkeypatch):
 def test_missing_and_damaged_files_are_named_with_the_cure(project):
     write_stimuli("toy", LAYERS)
     refuses_missing_and_damaged(FOLDER / "c2.npz", "stimuli@toy", lambda: read_stimuli("toy", "c2"))
+
+
+def test_choices_stand_beside_the_stimuli(project):
+    write_stimuli("toy", LAYERS)
+    table = pd.DataFrame([("toy", "trained", "c2", "c2", 2, "conv", 0, 0.75)], columns=COLUMNS["choices.parquet"])
+    write_choices("toy", table, {"right.trained.c2": 0.75})
+    assert set(files(FOLDER)) == {"c1.relu.npz", "c2.npz", "choices.parquet", "metrics.json"}
+    assert read_choices("toy").equals(table)
+    path = FOLDER / "choices.parquet"
+    refuses_missing_and_damaged(path, "stimuli@toy", lambda: read_choices("toy"))
+    needs_columns(path, "stimuli@toy", lambda: read_choices("toy"), COLUMNS["choices.parquet"])

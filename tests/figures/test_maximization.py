@@ -1,5 +1,7 @@
 """Maximized images: each in its place, with its contrast and box; an ascent that failed is marked."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from drawn import picture, tile
@@ -42,6 +44,16 @@ def test_what_reaches_it_is_not(reached, words):
 
 def test_without_a_natural_maximum_nothing_is_said():
     assert drawn(None)[0] == drawn(0.1, "diverged")[0] == ""
+
+
+@pytest.mark.parametrize(
+    ("path", "words", "ink"),
+    [(0.92, "0.9 × natural\npath: 0.92", "#000000"), (0.31, "0.9 × natural\nother path: 0.31", "#a03030")],
+)
+def test_the_path_stands_below_and_another_path_is_marked(path, words, ink):
+    figure = panels("", {"": [replace(half(0.0, 1.0), path=path)]}, [""])
+    label = figure.axes[0].xaxis.label
+    assert (label.get_text(), to_hex(label.get_color())) == (words, ink)
 
 
 def test_contrast_is_stretched_around_the_mean():

@@ -15,8 +15,11 @@ COLUMNS = {
         *("network", "layer", "alias", "unit", "objective", "preset", "initialisation", "status"),
         *("activation", "quantile", "natural_max", "iterations", "seed"),
         *("top_px", "left_px", "bottom_px", "right_px"),
-    )
+    ),
+    "paths.parquet": ("network", "layer", "alias", "unit", "objective", "preset", "initialisation", "path"),
 }
+"""``paths.parquet``: of the same images the similarity of their path with that of the unit's top natural images: 1 as
+alike as these among themselves, 0 another path (``methods.maximization_trust``); NaN where it is not known."""
 
 
 class Maximization(NamedTuple):
@@ -38,13 +41,14 @@ def maximization_group(layer: str, objective: str, preset: str, initialisation: 
     return "/".join((layer, objective, preset, initialisation))
 
 
-def write_maximization(network: str, maximization: Maximization, metrics: dict) -> Path:
-    """Writes results.parquet, images.npz and metrics.json of a network; returns their folder."""
+def write_maximization(network: str, maximization: Maximization, metrics: dict, paths: pd.DataFrame) -> Path:
+    """Writes results.parquet, images.npz, metrics.json and paths.parquet of a network; returns their folder."""
     folder = FOLDER / network
     with writing(folder) as new:
         write_table(new / "results.parquet", maximization.results)
         write_arrays(new / "images.npz", maximization.images)
         write_json(new / "metrics.json", metrics)
+        write_table(new / "paths.parquet", paths[list(COLUMNS["paths.parquet"])])
     return folder
 
 
@@ -53,3 +57,8 @@ def read_maximization(network: str) -> Maximization:
     folder, made_by = FOLDER / network, f"{STAGE}@{network}"
     results = read_table(folder / "results.parquet", made_by, COLUMNS["results.parquet"])
     return Maximization(results, read_arrays(folder / "images.npz", made_by))
+
+
+def read_paths(network: str) -> pd.DataFrame:
+    """The path similarity of every maximized image of a network (``COLUMNS``)."""
+    return read_table(FOLDER / network / "paths.parquet", f"{STAGE}@{network}", COLUMNS["paths.parquet"])

@@ -1,15 +1,19 @@
 """``data/stimuli/<network>``: preferred stimuli (image patches) and mean preferred stimuli, one file per layer."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 
-from receptive.artifacts.files import read_arrays, write_arrays, writing
+from receptive.artifacts.files import read_arrays, read_table, write_arrays, write_json, write_table, writing
 
 FOLDER = Path("data/stimuli")
 STAGE = "stimuli"
+COLUMNS = {"choices.parquet": ("network", "state", "layer", "alias", "depth", "kind", "unit", "right")}
+"""``choices.parquet``: for every unit, trained and untrained, the share ``right`` (0.5: guessing) of a model observer's
+choices between unseen patches (``methods.choices``); NaN where the unit tells no patches apart."""
 
 
 class LayerStimuli(NamedTuple):
@@ -34,6 +38,18 @@ def write_stimuli(network: str, layers: Iterable[LayerStimuli]) -> Path:
         for layer, arrays in layers:
             write_arrays(new / f"{layer}.npz", arrays)
     return folder
+
+
+def write_choices(network: str, choices: pd.DataFrame, metrics: Mapping[str, float]) -> None:
+    """Adds choices.parquet (``COLUMNS``) and metrics.json to what ``write_stimuli`` wrote."""
+    folder = FOLDER / network
+    write_table(folder / "choices.parquet", choices[list(COLUMNS["choices.parquet"])])
+    write_json(folder / "metrics.json", metrics)
+
+
+def read_choices(network: str) -> pd.DataFrame:
+    """One row per state, layer and unit (``COLUMNS``)."""
+    return read_table(FOLDER / network / "choices.parquet", f"{STAGE}@{network}", COLUMNS["choices.parquet"])
 
 
 def has_stimuli(network: str, layer: str) -> bool:

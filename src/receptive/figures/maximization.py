@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from receptive.figures.stimuli import UnitStimuli, enlarged, mark_outside, mosaic, show_difference, tiles
 from receptive.figures.style import as_colour, figure, plain, say, show
+from receptive.methods.maximization_trust import FLAGGED
 
 WEAK = 0.5
 """An image is marked as weak if it reaches less than this part of the greatest natural response."""
@@ -29,6 +30,8 @@ class MaximizedUnit:
         image_size: side of the images, px.
         status: "ok", "zero_gradient" or "diverged".
         reached: the response over the greatest natural one; None where no natural image excites the unit.
+        path: how alike its path through the network is to that of the unit's top natural images
+            (``methods.maximization_trust``); None where it is not known.
     """
 
     pixels: np.ndarray
@@ -36,6 +39,7 @@ class MaximizedUnit:
     image_size: int
     status: str
     reached: float | None
+    path: float | None = None
 
 
 @dataclass(frozen=True)
@@ -144,9 +148,11 @@ def _draw(axes: Axes, panel: Panel, size: float) -> None:
         if panel.reached is not None:
             digits = 0 if abs(panel.reached) >= 10 else 1
             words, weak = f"{panel.reached:z.{digits}f} × natural", panel.reached < WEAK
-            axes.set_xlabel(
-                f"weak: {words}" if weak else words, fontsize=size, labelpad=2, color=_RED if weak else "black"
-            )
+            words = f"weak: {words}" if weak else words
+            other = panel.path is not None and panel.path < FLAGGED
+            if panel.path is not None:
+                words += f"\n{'other path' if other else 'path'}: {panel.path:z.2f}"
+            axes.set_xlabel(words, fontsize=size, labelpad=2, color=_RED if weak or other else "black")
 
 
 def _on_canvas(panel: MaximizedUnit) -> np.ndarray:

@@ -14,6 +14,7 @@ signature all axes of one name have one length. The names of axes are the same i
 - active, inactive: units that answer some image, and units that answer none; slot: units that one image has noise on;
 - score: class scores;
 - patch, pictures: pieces cut out of images, and pictures of any kind in any number of axes;
+- feature: numbers that describe a patch;
 - bin, edge: bins of a histogram, and the edges between them; hit, rank: great responses, and places in their list;
 - point, dimension: points of a representation space, one vector each, and its dimensions;
 - neighbour: the nearest other points of a point; selected: numbers of some points;

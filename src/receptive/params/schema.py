@@ -9,6 +9,7 @@ from receptive.errors import ReceptiveError
 from receptive.params.recipe import Name, Recipe, Section
 from receptive.params.sections import (
     Ablate,
+    Choices,
     Claims,
     Count,
     Data,
@@ -56,6 +57,7 @@ class Params(Section):
     train: dict[Name, Recipe]
     extract: Extract
     stimuli: Stimuli
+    choices: Choices
     ablate: Ablate
     filters: Filters
     claims: Claims

@@ -178,6 +178,18 @@ class Stimuli(Section):
     batch_size: Count
 
 
+class Choices(Section):
+    """Section ``choices``; ``methods.choices`` says what they mean."""
+
+    images: Annotated[int, Field(ge=2)]
+    """Validation images, from the first on, that patches are drawn from."""
+    patches_per_image: Count
+    references: Count
+    """Top patches of a unit that the observer is shown, and as many bottom patches."""
+    held_out: Count
+    """Top patches that it is asked about, each beside each of as many bottom patches."""
+
+
 class Ablate(Section):
     """Section ``ablate``; ``methods.ablation.ablate`` says what they mean."""
 
@@ -233,6 +245,8 @@ class Maximize(Section):
     """Images that are optimized at a time."""
     natural_batch_size: Count
     """Validation images per batch, of the pass that measures the natural responses."""
+    path_images: Annotated[int, Field(ge=2)]
+    """Top natural images of a unit whose path the maximized image's is compared with, at most ``extract.top``."""
 
 
 class Deconvolve(Section):

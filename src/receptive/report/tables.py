@@ -130,6 +130,22 @@ def energy_by_depth(energy: pd.DataFrame) -> pd.DataFrame:
     return _in_order(table.assign(image_value=table["network"].map(images)), energy)
 
 
+def right_choices(choices: pd.DataFrame) -> pd.DataFrame:
+    """Right choices of the model observer over the units of each layer.
+
+    Args:
+        choices: choices.parquet of any number of networks.
+
+    Returns:
+        ``network, alias, depth, state, units, answered`` (units for which there is an answer), ``mean, lower, median,
+        upper`` (quartiles).
+    """
+    groups = choices.groupby(["network", "alias", "depth", "state"], sort=False)["right"]
+    counts = groups.agg(units="size", answered="count", mean="mean")
+    quartiles = groups.quantile([0.25, 0.5, 0.75]).unstack()
+    return counts.join(quartiles.rename(columns={0.25: "lower", 0.5: "median", 0.75: "upper"})).reset_index()
+
+
 def osi_by_depth(units: pd.DataFrame) -> pd.DataFrame:
     """Orientation selectivity of the units: ``network, state, depth, lower, median, upper`` (the quartiles).
 

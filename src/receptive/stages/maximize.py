@@ -16,15 +16,16 @@ def main(network: Annotated[str, typer.Argument(help="Name of the training.")]) 
 
     import shutil
 
-    from receptive.artifacts.activations import read_histograms, read_units
+    from receptive.artifacts.activations import read_histograms, read_preferred, read_units
     from receptive.artifacts.checkpoints import scratch
     from receptive.artifacts.maximization import write_maximization
     from receptive.artifacts.networks import network_digest
     from receptive.artifacts.prepared import prepared_digest
     from receptive.measurements.maximization import Natural, compare, maximize, metrics_of, natural_means, plan
+    from receptive.measurements.maximization_trust import metrics, path_similarities
     from receptive.measurements.subject import Subject
 
-    units, histograms = read_units(network), read_histograms(network)
+    units, histograms, preferred = read_units(network), read_histograms(network), read_preferred(network)
     subject = Subject.load(params, network)
     groups = plan(params, subject)
     checkpoints = scratch(
@@ -40,7 +41,8 @@ def main(network: Annotated[str, typer.Argument(help="Name of the training.")]) 
     means = natural_means(subject, groups, params.maximize.natural_batch_size)
     maximization = compare(network, groups, made, Natural(units, histograms, means))
     results = maximization.results
-    folder = write_maximization(network, maximization, metrics_of(results))
+    paths = path_similarities(subject, groups, made, preferred, params.maximize.path_images)
+    folder = write_maximization(network, maximization, metrics_of(results) | metrics(paths), paths)
     shutil.rmtree(checkpoints, ignore_errors=True)
     print(f"{folder}: {len(results)} images, {(results['status'] == 'ok').sum()} ok")
 

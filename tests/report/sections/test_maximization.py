@@ -37,12 +37,13 @@ def result(layer: Layer, unit: int, kind: tuple[str, str, str], status: str = "o
 def write_results(network: str, *results: dict) -> None:
     """The image of unit u is dark but for its row u."""
     table = pd.DataFrame(results).assign(network=network)
+    paths = with_columns(table.assign(path=np.nan), COLUMNS["paths.parquet"])
     images = {}
     for key, rows in table.groupby(["layer", "objective", "preset", "initialisation"], sort=False):
         pixels = np.zeros((len(rows), 6, 6, 3), np.float32)
         pixels[range(len(rows)), rows["unit"] % 6] = 1
         images[maximization_group(*key)] = pixels
-    write_maximization(network, Maximization(with_columns(table, COLUMNS["results.parquet"]), images), {})
+    write_maximization(network, Maximization(with_columns(table, COLUMNS["results.parquet"]), images), {}, paths)
 
 
 def bright_row(axes) -> int:
@@ -160,10 +161,12 @@ def test_the_summary_counts_every_status():
         result(layer, 3, kind, "diverged", reached=9),
         result(layer, 4, kind, reached=9) | {"natural_max": 0.0},
     ]
-    (line,) = summary(pd.DataFrame(rows).assign(network="fivecnn")).to_dict("records")
+    paths = [0.4, 1.0, np.nan, np.nan, 0.9]
+    (line,) = summary(pd.DataFrame(rows).assign(network="fivecnn", path=paths)).to_dict("records")
     assert line == {
         "network": "fivecnn", "alias": "c1", "objective": "neuron", "preset": "ks", "initialisation": "zero",
         "units": 5, "ok": 3, "zero gradient": 1, "diverged": 1, "quantile": 0.99, "reached": pytest.approx(0.6),
+        "path": 0.9, "other path": 1,
     }  # fmt: skip
 
 

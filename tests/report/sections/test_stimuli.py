@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from drawn import picture, tile
-from studies import SIZE, captions, parameters, small_stimuli, write_small_network
+from studies import SIZE, captions, parameters, small_stimuli, write_small_choices, write_small_network
 
 from receptive.artifacts.networks import read_first_filters
 from receptive.artifacts.stimuli import write_stimuli
@@ -15,6 +15,7 @@ from receptive.report.sections.stimuli import channel_words, section, unit_stimu
 def write_study(network: str, **options: float) -> list[Layer]:
     known = write_small_network(network, **options)
     write_stimuli(network, [small_stimuli(layer) for layer in known if layer.fits(SIZE)])
+    write_small_choices(network, known)
     return known
 
 
@@ -38,7 +39,7 @@ def test_the_papers_figures_name_the_channel_that_they_show(write, width, channe
     made = section(parameters("resnet34", channels={"resnet34": 4}), {"resnet34": known}, write)
     assert list(captions(made)) == [
         "ks4_top_patches_resnet34", "ks5_mean_stimuli_resnet34", "first_filters",
-        "sheet_resnet34_max_pool", "sheet_resnet34_layer_3",
+        "sheet_resnet34_max_pool", "sheet_resnet34_layer_3", "right_choices",
     ]  # fmt: skip
     assert f"excite channel {channel} of resnet34 most" in captions(made)["ks4_top_patches_resnet34"]
     words = f"first filter {channel} of resnet34 and the mean preferred stimuli of channel {channel} (KS"
@@ -57,7 +58,7 @@ def test_a_sheet_shows_the_first_channels_of_a_layer(write):
     known = write_study("fivecnn")
     made = section(parameters("fivecnn", maximize={"channels": 3}), {"fivecnn": known}, write)
     names = [layer.alias for layer in overview_layers(known, SIZE)]
-    assert list(captions(made)) == ["first_filters", *(f"sheet_fivecnn_{name}" for name in names)]
+    assert list(captions(made)) == ["first_filters", *(f"sheet_fivecnn_{name}" for name in names), "right_choices"]
     grid = np.reshape(write.figures[f"sheet_fivecnn_{names[0]}"].axes, (-1, 3))
     channels = min(3, known[1].units)
     assert [row[0].get_ylabel() for row in grid] == [str(channel) for channel in range(channels)]

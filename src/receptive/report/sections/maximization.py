@@ -4,10 +4,11 @@ import numpy as np
 import pandas as pd
 
 from receptive.artifacts.activations import read_preferred
-from receptive.artifacts.maximization import maximization_group, read_maximization
+from receptive.artifacts.maximization import maximization_group, read_maximization, read_paths
 from receptive.artifacts.networks import read_description
 from receptive.datasets.prepared import Prepared
 from receptive.figures import maximization as figures
+from receptive.methods.maximization_trust import FLAGGED
 from receptive.networks.layers import Layer, overview_layers
 from receptive.params.schema import Params
 from receptive.report.images import images_of
@@ -35,7 +36,7 @@ class Results:
     """The maximized images of one network by layer, kind and unit.
 
     Args:
-        table: results.parquet (``artifacts.maximization``).
+        table: results.parquet (``artifacts.maximization``) with the column ``path`` of paths.parquet.
         images: the pixels of each of its groups.
         image_size: side of the images, px.
     """
@@ -49,13 +50,16 @@ class Results:
             for pixels, row in zip(images[maximization_group(*key)], rows.itertuples(), strict=True):
                 box = (row.top_px, row.left_px, row.bottom_px, row.right_px)
                 reached = row.activation / row.natural_max if row.natural_max > 0 else None
-                unit = figures.MaximizedUnit(pixels, box, image_size, row.status, reached)
+                path = None if np.isnan(row.path) else row.path
+                unit = figures.MaximizedUnit(pixels, box, image_size, row.status, reached, path)
                 self._panels[(*key, row.unit)] = unit
 
     @classmethod
     def read(cls, network: str) -> "Results":
         """The results of stage ``maximize`` for one network."""
         table, images = read_maximization(network)
+        keys = ["network", "layer", "alias", "unit", "objective", "preset", "initialisation"]
+        table = table.merge(read_paths(network), on=keys, how="left", validate="one_to_one")
         return cls(table, images, read_description(network)["image_size"])
 
     def units(self, layer: Layer, kind: Kind) -> list[int]:
@@ -84,8 +88,10 @@ def section(params: Params, layers: dict[str, list[Layer]], write: Writer) -> Se
             "maximization",
             summary(table),
             "Results of the maximizations, by layer and setting. Reached: the median, over the results that are ok, of "
-            "the response over the greatest natural response.",
-            {"reached": ".2f", "quantile": ".3f"},
+            "the response over the greatest natural response. Path: the median similarity of their path with that of "
+            "the unit's top natural images; other path: how many lie below "
+            f"{FLAGGED:g}.",
+            {"reached": ".2f", "quantile": ".3f", "path": ".2f"},
             folded=True,
         )
     )
@@ -101,7 +107,10 @@ def section(params: Params, layers: dict[str, list[Layer]], write: Writer) -> Se
         "what the unit prefers. Contrast is stretched, each image by itself. A unit whose rectifier is closed at the "
         "start has no gradient; it is named, not drawn. “Redirected” lets gradients through closed rectifiers where "
         "otherwise none would pass. Of a pool's neuron only the window that wins at the start climbs; the rest of its "
-        "receptive field stays as it was.",
+        "receptive field stays as it was. Path (Geirhos et al. 2024): what earlier channels contribute to the unit's "
+        "response to this image beside what they contribute to its responses to its top natural images; 1 is as alike "
+        f"as these among themselves, and below {FLAGGED:g} (red, “other path”) the image excites the unit in another "
+        "way and should not be taken for what the unit prefers. A pool right after the first convolution has one path.",
         parts,
     )
 
@@ -110,7 +119,7 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
     """Counts of results by status, and how far the results that are ok came: one row per layer and setting.
 
     Args:
-        table: results.parquet of any number of networks.
+        table: as in ``Results``, of any number of networks.
     """
     table = table.copy()
     good = table["status"] == "ok"
@@ -120,7 +129,9 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
         table[status.replace("_", " ")] = table["status"] == status
     keys = ["network", "alias", "objective", "preset", "initialisation"]
     counts = {name: (name, "sum") for name in ("ok", "zero gradient", "diverged")}
-    medians = {name: (name, "median") for name in ("quantile", "reached")}
+    table["other path"] = table["path"] < FLAGGED
+    counts["other path"] = ("other path", "sum")
+    medians = {name: (name, "median") for name in ("quantile", "reached", "path")}
     return table.groupby(keys, sort=False).agg(units=("unit", "size"), **counts, **medians).reset_index()
 
 

@@ -3,12 +3,15 @@
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 
 from receptive.artifacts.networks import read_description, read_first_filters
-from receptive.artifacts.stimuli import read_stimuli
+from receptive.artifacts.stimuli import read_choices, read_stimuli
+from receptive.figures import choices as choice_figures
 from receptive.figures import stimuli as figures
 from receptive.networks.layers import KS_LAYERS, Layer, overview_layers
 from receptive.params.schema import Params
+from receptive.report import tables
 from receptive.report.page import Part, Picture, Section
 from receptive.report.writer import Writer
 
@@ -33,6 +36,7 @@ def section(params: Params, layers: dict[str, list[Layer]], write: Writer) -> Se
     )
     for network in params.models:
         parts += _sheets(params, network, layers[network], write)
+    parts += _choices(params, write)
     return Section(
         "stimuli",
         "Preferred stimuli",
@@ -42,7 +46,10 @@ def section(params: Params, layers: dict[str, list[Layer]], write: Writer) -> Se
         "position, it is the mean over all positions, counting only pixels inside the image. Means are stretched to "
         "full contrast, each by itself. All means resemble the mean of all patches, whatever the channel; what is "
         "particular to the channel shows in the difference from it (grey: no difference). Chequered: outside the "
-        "image.",
+        "image. Last, how much these patches tell: how often a model observer who has seen a unit's top and "
+        "bottom patches predicts which of two unseen patches excites the unit more, as people are asked in Borowski "
+        "et al. (2021) and Zimmermann et al. (2023). The observer sees coarse pixels and Gabor energies alone; 0.5 is "
+        "guessing.",
         parts,
     )
 
@@ -96,6 +103,33 @@ def _sheets(params: Params, network: str, layers: list[Layer], write: Writer) ->
             )
         )
     return parts
+
+
+def _choices(params: Params, write: Writer) -> list[Part]:
+    """How well unseen patches are told apart after a unit's top and bottom patches, by layer."""
+    choices = pd.concat([read_choices(network) for network in params.models], ignore_index=True)
+    if choices["right"].notna().sum() == 0:
+        return []
+    settings = params.choices
+    return [
+        write.picture(
+            "right_choices",
+            choice_figures.right_by_layer(choices),
+            "Share of right choices of a model observer for the units of every layer, trained and before training",
+            f"Does seeing a unit's patches help to predict it? A model observer gets the {settings.references} patches "
+            f"of one half of {settings.images:,} validation images that excite a unit most and the "
+            f"{settings.references} that excite it least, and says of two patches of the other half, one of the top "
+            f"{settings.held_out} and one of the bottom {settings.held_out}, which excites it more. Boxes: quartiles "
+            "over units, whiskers: the middle 90%. Dotted: guessing.",
+        ),
+        write.table(
+            "right_choices",
+            tables.right_choices(choices),
+            "Right choices of the model observer: mean and quartiles over the units of each layer",
+            dict.fromkeys(("mean", "lower", "median", "upper"), ".3f"),
+            folded=True,
+        ),
+    ]
 
 
 def channel_words(channels: dict[str, int]) -> str:
