@@ -36,7 +36,7 @@ def test_what_seeing_more_explains_is_no_support():
     rows = measure({"vggcnn": purities({"trained": 0.3, "untrained": 0.0, "pixels": 0.5})})
     assert pick(rows, "vggcnn", Quantity.MAPPED, beyond="untrained").verdict == "supported"
     assert pick(rows, "vggcnn", Quantity.MAPPED, beyond="pixels").verdict == "contradicted"
-    assert overall(rows) == "undecided"
+    assert overall(rows) == "mixed"
 
 
 def test_without_the_papers_network_the_others_are_shown_and_decide_nothing():

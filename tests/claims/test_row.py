@@ -39,15 +39,24 @@ def test_the_verdict_is_that_of_the_interval(low, high, threshold, verdict):
         ("ss", "supported"),
         ("sn", "undecided"),
         ("su", "undecided"),
-        ("sc", "undecided"),
+        ("sc", "mixed"),
+        ("se", "mixed"),
+        ("ce", "mixed"),
+        ("scu", "undecided"),
+        ("sen", "undecided"),
         ("c", "contradicted"),
-        ("cu", "contradicted"),
-        ("cn", "contradicted"),
+        ("cc", "contradicted"),
+        ("cu", "undecided"),
+        ("cn", "undecided"),
+        ("ee", "equivalent"),
+        ("eu", "undecided"),
         ("un", "undecided"),
     ],
 )
 def test_a_claim_is_judged_by_the_rows_that_decide(verdicts, whole):
-    words = {"s": "supported", "c": "contradicted", "u": "undecided", "n": "not measured"}
+    words = {
+        "s": "supported", "c": "contradicted", "e": "equivalent", "u": "undecided", "n": "not measured"
+    }  # fmt: skip
     rows = [Row(quantity="q", what="q", layer=str(i), verdict=words[letter]) for i, letter in enumerate(verdicts)]
     beside = [Row(quantity="q", what="q", layer="beside", verdict=word, decides=False) for word in words.values()]
     assert overall(rows + beside) == whole

@@ -11,7 +11,8 @@ STAGE = "claims"
 COLUMNS = (
     *("claim", "networks", "trainings", "quantity", "layer", "beyond", "what"),
     *("value", "low", "high", "control", "control_low", "control_high", "threshold", "verdict", "reason"),
-    *("images", "units", "over", "p_value", "published", "decides"),
+    *("images", "units", "over"),
+    *("freedom", "smallest", "p_different", "p_equivalent", "p_value", "published", "decides"),
 )
 """The number of the claim, then the fields of ``claims.row.Row``; ``networks`` and ``trainings`` are lists of names."""
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from receptive.methods.inference import Estimate, over_trainings, pooled
 
-Verdict = Literal["supported", "contradicted", "undecided", "not measured"]
+Verdict = Literal["supported", "contradicted", "equivalent", "mixed", "undecided", "not measured"]
 _COMMON = ("images", "images, paired", "classes")
 """What all trainings of a network have in common; each training has units and filters of its own."""
 
@@ -33,11 +33,17 @@ class Row:
         value, low, high: the statistic and the ends of its 95% interval; None where there is none.
         control, control_low, control_high: the same of the control; None where there is none.
         threshold: where the statistic says nothing; 0 for differences and correlations.
-        verdict: from the interval and the threshold alone (``decide``).
+        verdict: from the interval and the threshold alone (``decide``); of a row that decides, once all rows of the
+            study are known, from the tests that allow for their number (``claims.verdicts.judged``).
         reason: why it was not measured, or a remark.
         images, units: how many of each the value rests on; None where they play no part.
         over: what the interval is over, and so what it speaks about: "images", "units", "trainings and images", ...
-        p_value: of a test that the claim names, where there is one.
+        freedom: degrees of freedom of Student's t that the interval was made with; None: another kind of interval.
+        smallest: the smallest effect of interest, a distance from the threshold; None where none was stated.
+        p_different: of the test against the threshold, by inversion of the interval, corrected for the number of rows
+            that decide (``claims.verdicts.judged``).
+        p_equivalent: of the two tests against the threshold less and plus ``smallest``, corrected likewise.
+        p_value: of a test that the claim names, where there is one, uncorrected.
         published: the paper's own number, on its own data.
         decides: whether the row enters the claim's verdict; the others are shown beside it.
     """
@@ -60,6 +66,10 @@ class Row:
     images: int | None = None
     units: int | None = None
     over: str = ""
+    freedom: float | None = None
+    smallest: float | None = None
+    p_different: float | None = None
+    p_equivalent: float | None = None
     p_value: float | None = None
     published: float | None = None
     decides: bool = True
@@ -76,8 +86,9 @@ class Row:
 
     @property
     def estimate(self) -> Estimate:
-        """Value and interval; NaN where there is none."""
-        return Estimate(*(_number_or_nan(end) for end in (self.value, self.low, self.high)))
+        """Value and interval with its degrees of freedom; NaN where there is none."""
+        ends = Estimate(*(_number_or_nan(end) for end in (self.value, self.low, self.high)))
+        return ends if self.freedom is None else ends.with_freedom(self.freedom)
 
 
 def measured(
@@ -111,6 +122,7 @@ def measured(
         value=value,
         low=low,
         high=high,
+        freedom=_number(getattr(estimate, "freedom", None)),
         threshold=threshold,
         over=over,
         verdict=decide(low, high, threshold),
@@ -145,20 +157,18 @@ def decide(low: float | None, high: float | None, threshold: float = 0.0) -> Ver
 
 
 def overall(rows: Iterable[Row]) -> Verdict:
-    """The verdict of a whole claim, from the rows that decide.
+    """The verdict of a whole claim, from the rows that decide: theirs, where they all have the same.
 
-    ``supported`` where all of them are (one that could not be measured is not), ``contradicted`` where one or more
-    are contradicted and none is supported, ``not measured`` where none was, and ``undecided`` otherwise, so also
-    where networks disagree.
+    So it is as hard to contradict a claim as to support it. ``mixed`` where every row is decided, but not all alike:
+    more data would not change that. ``not measured`` where none was. ``undecided`` otherwise: at least one row says too
+    little, or could not be measured.
     """
     verdicts = {row.verdict for row in rows if row.decides}
     if verdicts <= {"not measured"}:
         return "not measured"
-    if verdicts == {"supported"}:
-        return "supported"
-    if "contradicted" in verdicts and "supported" not in verdicts:
-        return "contradicted"
-    return "undecided"
+    if len(verdicts) == 1:
+        return verdicts.pop()
+    return "undecided" if verdicts & {"undecided", "not measured"} else "mixed"
 
 
 def speaks_of(rows: Iterable[Row]) -> str:

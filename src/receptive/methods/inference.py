@@ -4,6 +4,7 @@ Every interval of the project comes from here. Nothing here warns or fails on sm
 function says what it gives for them. An interval that the data cannot give is NaN on both sides, and decides nothing.
 """
 
+import math
 import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -25,12 +26,28 @@ Values = np.ndarray | Sequence[float] | Sequence[int] | Sequence[bool]
 Count = int | np.integer
 
 
-class Estimate(NamedTuple):
-    """A value with its interval."""
-
+class _Ends(NamedTuple):
     value: float
     low: float
     high: float
+
+
+class Estimate(_Ends):
+    """A value with its interval: a tuple of ``value, low, high``.
+
+    Attributes:
+        freedom: degrees of freedom of Student's t that the interval was made with; infinite where it was made with
+            normal quantiles or from resamples. Tests need it (``methods.testing``): the fewer there are, the faster an
+            interval grows with its confidence.
+    """
+
+    freedom: float = math.inf
+
+    def with_freedom(self, freedom: float) -> "Estimate":
+        """The same with other degrees of freedom."""
+        copy = Estimate(*self)
+        copy.freedom = float(freedom)
+        return copy
 
 
 _NOTHING = Estimate(np.nan, np.nan, np.nan)
@@ -137,7 +154,7 @@ def _jackknife(arrays: list[np.ndarray], statistic: Callable, paired: bool, conf
         return Estimate(value, value, value)
     freedom = total**2 / (variances**2 / (counts - 1)).sum()
     half = float(stats.t.ppf((1 + confidence) / 2, freedom) * np.sqrt(total))
-    return Estimate(value, value - half, value + half)
+    return Estimate(value, value - half, value + half).with_freedom(freedom)
 
 
 def paired_difference(first: Values, second: Values, rng: np.random.Generator, **options: Any) -> Estimate:
@@ -239,11 +256,29 @@ def apart(first: Estimate, second: Estimate) -> Estimate:
     it is wider than it need be. NaN ends where either has none.
     """
     value = first.value - second.value
-    return Estimate(
+    joined = Estimate(
         value,
         value - float(np.hypot(first.value - first.low, second.high - second.value)),
         value + float(np.hypot(first.high - first.value, second.value - second.low)),
     )
+    return joined.with_freedom(
+        joint_freedom((first.high - first.low, first.freedom), (second.high - second.low, second.freedom))
+    )
+
+
+def joint_freedom(*parts: tuple[float, float], confidence: float = CONFIDENCE) -> float:
+    """Degrees of freedom of a sum of independent errors (Welch 1947, Satterthwaite 1946); infinite without a spread.
+
+    Args:
+        parts: of each error the width of its interval and the degrees of freedom that it was made with.
+    """
+    quantiles = [
+        special.ndtri((1 + confidence) / 2) if math.isinf(freedom) else stats.t.ppf((1 + confidence) / 2, freedom)
+        for _, freedom in parts
+    ]
+    variances = np.array([(width / quantile) ** 2 for (width, _), quantile in zip(parts, quantiles, strict=True)])
+    spread = (variances**2 / np.array([freedom for _, freedom in parts])).sum()
+    return float(variances.sum() ** 2 / spread) if spread > 0 else math.inf
 
 
 def mcnemar(first: Values, second: Values) -> float:
@@ -271,7 +306,7 @@ def over_trainings(values: Values, confidence: float = CONFIDENCE) -> Estimate:
     if len(array) == 1:
         return Estimate(mean, np.nan, np.nan)
     half = float(stats.t.ppf((1 + confidence) / 2, len(array) - 1) * stats.sem(array))
-    return Estimate(mean, mean - half, mean + half)
+    return Estimate(mean, mean - half, mean + half).with_freedom(len(array) - 1)
 
 
 def pooled(estimates: Sequence[Estimate | tuple[float, float, float]], shared: bool) -> Estimate:
@@ -296,7 +331,8 @@ def pooled(estimates: Sequence[Estimate | tuple[float, float, float]], shared: b
         np.mean([np.nan_to_num(sign * (estimate[0] - estimate[end])) for estimate in estimates]) / parts**0.5
         for end, sign in ((1, 1), (2, -1))
     )
-    return Estimate(value, value - float(np.hypot(value - low, below)), value + float(np.hypot(high - value, above)))
+    joined = Estimate(value, value - float(np.hypot(value - low, below)), value + float(np.hypot(high - value, above)))
+    return joined.with_freedom(joint_freedom((high - low, len(estimates) - 1), (below + above, math.inf)))
 
 
 def rank_correlations(first: np.ndarray, second: np.ndarray, axis: int = -1) -> np.ndarray:
