@@ -29,8 +29,14 @@ def repeated(*networks: str, times: int) -> dict[str, list[str]]:
     return {name: [name, *(f"{name}-{number}" for number in range(2, times + 1))] for name in networks}
 
 
-def study(trainings: Iterable[str] | dict[str, list[str]], *, seed: int = 0, settings=None, **data) -> Study:
-    """A study of these networks, each trained once or as listed; data by the names of ``Study``'s attributes."""
+def study(
+    trainings: Iterable[str] | dict[str, list[str]], *, seed: int = 0, settings=None, drawn=None, **data
+) -> Study:
+    """A study of these networks, each trained once or as listed; data by the names of ``Study``'s attributes.
+
+    Args:
+        drawn: networks with untrained draws, by the fields of params.untrained.
+    """
     if not isinstance(trainings, dict):
         trainings = {name: [name] for name in trainings}
     read = load_params(ROOT / "params.yaml")
@@ -55,6 +61,11 @@ def study(trainings: Iterable[str] | dict[str, list[str]], *, seed: int = 0, set
     identity = read.identity.model_copy(update={"images": 300})
     params = read.model_copy(
         update={"models": list(trainings), "trainings": recorded, "seed": seed, "claims": claims, "channels": {}}
+        | {
+            "untrained": read.untrained.model_copy(
+                update={"zeros": [], "selectivity": [], "filters": []} | (drawn or {})
+            )
+        }
         | {"maximize": maximize, "identity": identity, "device": "cpu"}
     )
     return Study(params, **data)

@@ -69,7 +69,7 @@ def rows_of(frame: pd.DataFrame, number: int) -> list[Row]:
     rows = frame[frame["claim"] == number].drop(columns="claim").astype(object)
     records = rows.where(rows.notna(), None).to_dict("records")
     return [
-        Row(**record | {name: tuple(record[name]) for name in ("networks", "trainings")})  # files give arrays
+        Row(**record | {name: tuple(record[name]) for name in ("networks", "trainings", "draws")})  # files give arrays
         for record in records
     ]
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from receptive.methods.inference import Estimate, over_trainings, pooled
+from receptive.methods.inference import Estimate, over_trainings, pooled, with_spread_of_draws
 
 Verdict = Literal["supported", "contradicted", "equivalent", "mixed", "undecided", "not measured"]
 _COMMON = ("images", "images, paired", "classes")
@@ -32,6 +32,8 @@ class Row:
         what: the quantity in words, for display.
         value, low, high: the statistic and the ends of its 95% interval; None where there is none.
         control, control_low, control_high: the same of the control; None where there is none.
+        draws: the control in each untrained network, where several were drawn (``beyond_untrained``); ``control`` is
+            their mean.
         threshold: where the statistic says nothing; 0 for differences and correlations.
         verdict: from the interval and the threshold alone (``decide``); of a row that decides, once all rows of the
             study are known, from the tests that allow for their number (``claims.verdicts.judged``).
@@ -60,6 +62,7 @@ class Row:
     control: float | None = None
     control_low: float | None = None
     control_high: float | None = None
+    draws: tuple[float, ...] = ()
     threshold: float = 0.0
     verdict: Verdict = "not measured"
     reason: str = ""
@@ -133,6 +136,22 @@ def measured(
     )
 
 
+def beyond_untrained(quantity: str, trained: Estimate, draws: Sequence[float], over: str, **more: Any) -> Row:
+    """A row of what a trained network has beyond untrained networks of its build, which were drawn several times.
+
+    The value is the trained network's less the mean of the draws. ``across_trainings`` widens its interval by how much
+    the draws differ (``methods.inference.with_spread_of_draws``); until then it is that of the trained network alone.
+
+    Args:
+        trained: the quantity in the trained network.
+        draws: the same in each untrained network; two or more.
+        over, more: as for ``measured``.
+    """
+    control = over_trainings(draws)
+    estimate = Estimate(*(end - control.value for end in trained)).with_freedom(trained.freedom)
+    return measured(quantity, estimate, over, control=control, draws=tuple(map(float, draws)), **more)
+
+
 def not_measured(quantity: str, reason: str, *, what: str = "", **more: Any) -> Row:
     """A row without a number.
 
@@ -183,7 +202,7 @@ def speaks_of(rows: Iterable[Row]) -> str:
 
 
 def across_trainings(rows: Sequence[Row]) -> Row:
-    """One row from those of several trainings of the same networks; a single row stays as it is.
+    """One row from those of several trainings of the same networks; a single row without draws stays as it is.
 
     The value is the mean over the trainings. The interval covers their spread as well as the images or units of each
     (``methods.inference.pooled``), so it speaks about such networks, not about one of them. A control has the spread
@@ -193,7 +212,7 @@ def across_trainings(rows: Sequence[Row]) -> Row:
         rows: one per training, each of the same networks, quantity, layer and control.
     """
     if len(rows) == 1:
-        return rows[0]
+        return _with_draws(rows[0], rows[0].estimate, rows[0].over)
     with_value = [row for row in rows if row.value is not None]
     missing = [f"{' - '.join(row.trainings)}: {row.reason}" for row in rows if row.value is None]
     trainings = tuple(name for row in with_value or rows for name in row.trainings)
@@ -201,14 +220,16 @@ def across_trainings(rows: Sequence[Row]) -> Row:
         return replace(rows[0], trainings=trainings, reason="; ".join(missing))
     first = with_value[0]
     if len(with_value) == 1:
-        return replace(first, reason="; ".join([*filter(None, [first.reason]), *missing]))
+        return replace(
+            _with_draws(first, first.estimate, first.over), reason="; ".join([*filter(None, [first.reason]), *missing])
+        )
     controls = [row.control for row in with_value if row.control is not None]
-    return measured(
+    several = measured(
         first.quantity,
         pooled([row.estimate for row in with_value], shared=first.over in _COMMON),
         f"trainings and {first.over}" if first.over else "trainings",
         what=first.what,
-        control=over_trainings(controls) if controls else None,
+        control=over_trainings(controls) if controls and not first.draws else None,
         threshold=first.threshold,
         networks=first.networks,
         trainings=trainings,
@@ -220,6 +241,23 @@ def across_trainings(rows: Sequence[Row]) -> Row:
         published=first.published,
         decides=first.decides,
     )
+    if first.draws:  # all trainings are compared with the same draws
+        several = replace(
+            several, draws=first.draws, control=first.control, control_low=first.control_low,
+            control_high=first.control_high,
+        )  # fmt: skip
+    return _with_draws(several, several.estimate, several.over)
+
+
+def _with_draws(row: Row, estimate: Estimate, over: str) -> Row:
+    """The row with an interval that holds the spread of its untrained draws; without draws the row itself."""
+    if not row.draws:
+        return row
+    wider = with_spread_of_draws(estimate, row.draws, row.repeats)
+    return replace(
+        row, low=_number(wider.low), high=_number(wider.high), freedom=_number(wider.freedom),
+        verdict=decide(wider.low, wider.high, row.threshold), over=f"{over} and untrained draws",
+    )  # fmt: skip
 
 
 def _number_or_nan(value: float | None) -> float:

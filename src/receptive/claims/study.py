@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -19,6 +19,7 @@ from receptive.artifacts.networks import read_first_filters, read_weights
 from receptive.artifacts.prepared import read_images
 from receptive.artifacts.selectivity import read_selectivity
 from receptive.artifacts.stimuli import has_stimuli, read_stimuli
+from receptive.artifacts.untrained import read_untrained, read_untrained_filters
 from receptive.claims.row import Row, across_trainings
 from receptive.datasets.prepared import Prepared
 from receptive.measurements.maximization import find_group, plan, starting_pixels
@@ -57,7 +58,8 @@ class Maximized(NamedTuple):
 class Study:
     """Hands a claim its data. ``Study(params)`` reads them from data/; any of them can be given instead.
 
-    Every attribute but ``params`` is a function whose first argument is the name of a training. It gives what the
+    Every attribute but ``params`` is a function whose first argument is the name of a training (of ``untrained`` and
+    ``untrained_filters``, of a network). It gives what the
     function of ``receptive.artifacts`` that stands here gives.
 
     Attributes:
@@ -75,6 +77,8 @@ class Study:
         filters: arrays and names of stage filters.
         weights: some weights of the network, by their names, trained or (False) not.
         first_filters: weights of the first convolution, unit x y x x x channel, trained or (False) not.
+        untrained: a table of stage untrained, of a network (``drawn`` asks for it).
+        untrained_filters: first and second weights of each untrained draw of a network (``drawn_filters`` asks for it).
         prepared: the images of a data set, by its name, reduced to some classes (``images`` gives a training's).
         load: the network itself, from the parameters, the name, and whether it is trained (``subject``).
     """
@@ -94,6 +98,8 @@ class Study:
     filters: Callable[[str], tuple[dict[str, np.ndarray], dict]] = read_filters
     weights: Callable[[str, list[str], bool], list[np.ndarray]] = read_weights
     first_filters: Callable[[str, bool], np.ndarray] = read_first_filters
+    untrained: Callable[[str, str], pd.DataFrame] = read_untrained
+    untrained_filters: Callable[[str], tuple[np.ndarray, np.ndarray] | None] = read_untrained_filters
     prepared: Callable[[str, Sequence[str] | None], Prepared] = read_images
     load: Callable[[Params, str, bool], Subject] = load_subject
 
@@ -139,6 +145,15 @@ class Study:
     def subject(self, training: str, trained: bool = True) -> Subject:
         """The trained network with its images, ready to be run; ``trained=False`` gives it before training."""
         return self.load(self.params, training, trained)
+
+    def drawn(self, table: Literal["zeros", "selectivity"], network: str) -> pd.DataFrame | None:
+        """A table of the untrained draws of a network, with the column ``draw``; None where there are none."""
+        asked = self.params.untrained.zeros if table == "zeros" else self.params.untrained.selectivity
+        return self.untrained(network, table) if network in asked else None
+
+    def drawn_filters(self, network: str) -> tuple[np.ndarray, np.ndarray] | None:
+        """First weights (draw x k x q x y x x) and second (draw x p x k x y x x) of the untrained draws, or None."""
+        return self.untrained_filters(network) if network in self.params.untrained.filters else None
 
     def similarity(self, training: str, state: str, measure: str, layer: str, other_layer: str) -> np.ndarray:
         """How alike the channels of two layers are, channel x channel."""

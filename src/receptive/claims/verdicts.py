@@ -167,7 +167,7 @@ def _needed(row: Row, level: float) -> Needed | None:
 
 def counted_by(row: Row) -> tuple[str, int | None]:
     """What a row's interval is over, in one word, and how many there were; None where the row does not say."""
-    if row.over.startswith("trainings"):
+    if row.over.startswith("trainings") or row.draws:  # a single training stands beside draws as one more draw
         return "trainings", row.repeats
     if "images" in row.over:
         return "images", row.images

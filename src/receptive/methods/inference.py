@@ -335,6 +335,31 @@ def pooled(estimates: Sequence[Estimate | tuple[float, float, float]], shared: b
     return joined.with_freedom(joint_freedom((high - low, len(estimates) - 1), (below + above, math.inf)))
 
 
+def with_spread_of_draws(beyond: Estimate, draws: Values, trainings: int) -> Estimate:
+    """What trained networks have beyond untrained ones, with an interval that holds how much untrained draws differ.
+
+    The interval of ``beyond`` is joined with Student's t interval of the draws, as roots of sums of squares. Over
+    several trainings ``beyond`` has their spread already, and the draws add the uncertainty of their mean:
+    s / sqrt(draws). A single training has no spread of its own, and that of the draws stands for it:
+    s sqrt(1 + 1 / draws), the prediction interval of one more draw. Then it is tested whether the trained network could
+    be one more untrained one.
+
+    Args:
+        beyond: the value less the mean of the draws, with the interval that the trained networks alone give; NaN ends
+            count as no width.
+        draws: the same quantity in each untrained network; two or more.
+        trainings: how many trainings ``beyond`` rests on.
+    """
+    count = len(draws)
+    spread = float(np.std(np.asarray(draws, float), ddof=1))
+    half = stats.t.ppf((1 + CONFIDENCE) / 2, count - 1) * spread * np.sqrt((trainings == 1) + 1 / count)
+    below, above = (float(np.nan_to_num(abs(end - beyond.value))) for end in (beyond.low, beyond.high))
+    joined = Estimate(
+        beyond.value, beyond.value - float(np.hypot(below, half)), beyond.value + float(np.hypot(above, half))
+    )
+    return joined.with_freedom(joint_freedom((below + above, beyond.freedom), (2 * half, count - 1)))
+
+
 def rank_correlations(first: np.ndarray, second: np.ndarray, axis: int = -1) -> np.ndarray:
     """Spearman's correlation along an axis: 1 where one rises with the other, -1 where it falls, about 0 unrelated.
 

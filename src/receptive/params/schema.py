@@ -27,6 +27,7 @@ from receptive.params.sections import (
     Stimuli,
     Track,
     Training,
+    Untrained,
     Workers,
 )
 
@@ -58,6 +59,7 @@ class Params(Section):
     stimuli: Stimuli
     ablate: Ablate
     filters: Filters
+    untrained: Untrained
     claims: Claims
     feature_maps: FeatureMaps
     maximize: Maximize

@@ -318,6 +318,19 @@ class Filters(Section):
     """Whether the first filters are multiplied by the scale of their batch norm; in KS equation 3 they are not."""
 
 
+class Untrained(Section):
+    """Section ``untrained``: the networks whose untrained control is drawn several times."""
+
+    draws: Annotated[int, Field(ge=2)]
+    """Number of networks with fresh weights."""
+    zeros: list[Network]
+    """Networks whose zeros are counted in every draw (claim 7)."""
+    selectivity: list[Network]
+    """Networks whose low layers are shown gratings in every draw (claims 1 and 2)."""
+    filters: list[Network]
+    """Networks whose fresh first and second filters are kept (claims 6 and 10)."""
+
+
 class Claims(Section):
     """Section ``claims``."""
 
