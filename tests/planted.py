@@ -135,23 +135,34 @@ def energies(trained, untrained, count=60, seed=0, network="n") -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def purities(rises: dict[str, float], seed=0, count=200, mapped=("c4", "c5")) -> dict[str, pd.DataFrame]:
-    """Tables of stage embed: purity 0.2 in the first of three layers, rising linearly by ``rises[state]``.
+def purities(rises: dict[str, float], seed=0, count=200, mapped=("c4", "c5")) -> dict:
+    """What stage embed writes of four classes: purity 0.2 in the first of three layers, rising by ``rises[state]``.
 
-    The noise of an image is in all of its layers.
+    An image has as many of its own class among its ten neighbours as the purity says, rounded at random; which they are
+    is drawn. The same images are hard in all layers and states.
     """
-    depths = {"c1": 1, "c4": 2, "c5": 3}
+    depths, kept = {"c1": 1, "c4": 2, "c5": 3}, 10
     rng = np.random.default_rng(seed)
-    rows, by_image = [], []
-    shared = rng.normal(0, 0.3, count)  # cancels only where the differences are paired
+    labels = np.arange(count) % 4
+    rows, by_image, neighbours = [], [], {}
+    hard = rng.uniform(-0.1, 0.1, count)
     for state, rise in rises.items():
         for name, depth in depths.items():
-            value = 0.2 + rise * (depth - 1) / 2 + shared + rng.normal(0, 0.02, count)
+            near = np.empty((count, kept), np.int32)
+            for image in range(count):
+                wanted = 0.2 + rise * (depth - 1) / 2 + hard[image]
+                own = int(np.floor(kept * wanted + rng.random()))
+                same = np.flatnonzero((labels == labels[image]) & (np.arange(count) != image))
+                other = np.flatnonzero(labels != labels[image])
+                near[image] = [*rng.choice(same, own, False), *rng.choice(other, kept - own, False)]
+            value = (labels[near] == labels[:, None]).mean(1)
             heading = {"state": state, "layer": f"{name}.relu"}
             rows.append({**heading, "alias": name, "depth": depth, "kind": "conv", "value": value.mean()})
-            by_image.append(pd.DataFrame({**heading, "image": np.arange(count), "value": value}))
+            by_image.append(pd.DataFrame({**heading, "image": np.arange(count), "label": labels, "value": value}))
+            neighbours[f"{state}/{name}.relu"] = near
     layers = pd.DataFrame({"layer": [f"{name}.relu" for name in mapped]})
-    return {"purity": pd.DataFrame(rows), "purity_images": pd.concat(by_image), "layers": layers}
+    tables = {"purity": pd.DataFrame(rows), "purity_images": pd.concat(by_image), "layers": layers}
+    return tables | {"neighbours": neighbours}
 
 
 def identities(gaps: dict[str, float], seed=0, units=(40, 60), measures=("responses", "stimuli")):

@@ -10,7 +10,7 @@ import pandas as pd
 from receptive.artifacts.ablation import read_ablation
 from receptive.artifacts.activations import read_units, read_zeros
 from receptive.artifacts.deconvolution import read_energy
-from receptive.artifacts.embedding import read_embedding
+from receptive.artifacts.embedding import read_embedding, read_neighbours
 from receptive.artifacts.filters import read_filters
 from receptive.artifacts.identity import identity_pair, read_identity, read_similarities
 from receptive.artifacts.layers import read_layers
@@ -67,6 +67,7 @@ class Study:
         ablation: inactive.json of stage ablate.
         energy: energy.parquet of stage deconvolve; None where the subject of the images is unknown.
         embedding: a table of stage embed, by name.
+        neighbours: the nearest neighbours whose labels stage embed counts, by state and layer.
         selectivity: units.parquet of stage selectivity.
         identity: a table of stage identity, by name.
         similarities: channel x channel similarities of stage identity (``similarity`` finds one).
@@ -86,6 +87,7 @@ class Study:
     ablation: Callable[[str], dict] = read_ablation
     energy: Callable[[str], pd.DataFrame | None] = read_energy
     embedding: Callable[[str, str], pd.DataFrame] = read_embedding
+    neighbours: Callable[[str], dict[str, np.ndarray]] = read_neighbours
     selectivity: Callable[[str], pd.DataFrame] = read_selectivity
     identity: Callable[[str, str], pd.DataFrame] = read_identity
     similarities: Callable[[str], dict[str, np.ndarray]] = read_similarities
