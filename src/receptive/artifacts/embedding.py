@@ -29,7 +29,19 @@ COLUMNS = {
     ),
     "region_units.parquet": ("layer", "region", "rank", "unit", "activation"),
     "units.parquet": deconvolution.COLUMNS["units.parquet"],
-    "purity.parquet": ("network", "state", "layer", "alias", "depth", "kind", "value", "low", "high", "chance", "points"),
+    "purity.parquet": (
+        "network",
+        "state",
+        "layer",
+        "alias",
+        "depth",
+        "kind",
+        "value",
+        "low",
+        "high",
+        "chance",
+        "points",
+    ),
     "purity_images.parquet": ("network", "state", "layer", "image", "label", "value"),
 }
 """The columns of each table, in order."""

@@ -103,4 +103,6 @@ def _row(quantity: Quantity, labels: np.ndarray, rise: Rise, control: Rise, fact
     estimate = purity_difference(labels, [*rise, *((-sign, near) for sign, near in control)])
     if not np.isfinite(estimate.low):
         return not_measured(quantity, **facts | {"reason": "no image has neighbours"})
-    return measured(quantity, estimate, "images", control=purity_difference(labels, control), images=len(labels), **facts)
+    return measured(
+        quantity, estimate, "images", control=purity_difference(labels, control), images=len(labels), **facts
+    )

@@ -54,7 +54,8 @@ def write_study(network: str, known: list[Layer]) -> None:
     states = {"trained": 0.8, "untrained": 0.6, "pixels": 0.5}
     purity = pd.DataFrame(
         [
-            layer.heading() | {"state": state, "value": value, "low": value - 0.1, "high": value + 0.05}
+            layer.heading()
+            | {"state": state, "value": value, "low": value - 0.1, "high": value + 0.05}
             | {"chance": 0.5, "points": 4}
             for layer in (conv, last)
             for state, value in states.items()
