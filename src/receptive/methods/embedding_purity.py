@@ -92,7 +92,8 @@ def purity_difference(
     points' own purities is too narrow. Here the sum runs over pairs of points, and the variance adds the products of
     all pairs that share a point (cluster-robust for dyads: Aronow, Samii & Assenova 2015): with R[i, j] what the pair
     adds to the deviation, and u[i] the sum of R[i, j] over j, it is sum(u^2) - sum of R[i, j]^2 over pairs. It is not
-    taken below the variance of the points' own purities. The interval is Student's t, with points - 1 degrees of freedom.
+    taken below the variance of the points' own purities. The interval is Student's t, with points - 1
+    degrees of freedom.
 
     Args:
         labels: of the points.
