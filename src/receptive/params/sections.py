@@ -162,6 +162,8 @@ class Ablate(Section):
     """A unit whose responses are never above this is inactive; KS take 0."""
     minibatch: Count
     """Images that share the unit drawn for dL_rnd. It is part of the definition of dL_rnd; ``batch_size`` is not."""
+    unit_draws: Count
+    """How often every mini-batch draws the unit of dL_rnd; dL_rnd is the mean over these draws."""
     control_draws: Count
     """Number of sets of random active units."""
     control_images: Annotated[int, Field(ge=2)]
