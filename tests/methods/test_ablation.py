@@ -328,10 +328,10 @@ def test_what_is_measured():
 
 def test_one_unit_drawn_for_each_minibatch_several_times():
     network, images = read_out(), pictures(12)
-    found = measure(network, images, [1, 3], [0, 2], unit_draws=2)
-    drawn = [torch.randint(2, (3,), generator=named("unit", number)) for number in range(2)]
-    assert found["unit_draws"] == 2
-    assert (drawn[0] != drawn[1]).any()
+    found = measure(network, images, [1, 3], [0, 2], unit_draws=3)
+    drawn = [torch.randint(2, (3,), generator=named("unit", number)) for number in range(3)]
+    assert found["unit_draws"] == 3
+    assert (drawn[0] != drawn[2]).any()
     total = 0.0
     for units, i in itertools.product([torch.tensor([1, 3])[of.repeat_interleave(4)] for of in drawn], range(12)):
         with torch.no_grad():
@@ -339,7 +339,7 @@ def test_one_unit_drawn_for_each_minibatch_several_times():
             plain = F.cross_entropy(network[3:](pooled).double(), torch.zeros(1, dtype=torch.int64))
             pooled[0, units[i]] += normal(i, (2, 4, 4))[0].clamp(min=0)
             total += (F.cross_entropy(network[3:](pooled).double(), torch.zeros(1, dtype=torch.int64)) - plain).item()
-    assert found["delta_loss_random"] == pytest.approx(total / 24, abs=1e-6)
+    assert found["delta_loss_random"] == pytest.approx(total / 36, abs=1e-6)
 
 
 def drawn_changes(rng, of_unit, images, minibatch, draws):

@@ -272,9 +272,9 @@ def ablate(
     if len(inactive):
         noises["delta_loss"] = on_units(inactive, len(validation))
     one_unit = {"delta_loss_random": (inactive, "unit"), "delta_loss_random_active": (active, "active unit")}
-    for name, (units, draw) in one_unit.items():
+    for name, (units, called) in one_unit.items():
         for number in range(unit_draws if len(units) else 0):
-            noises[f"{name} {number}"] = on_one_unit(units, len(validation), minibatch, generator(draw, number))
+            noises[f"{name} {number}"] = on_one_unit(units, len(validation), minibatch, generator(called, number))
     plain, noised = losses_under_noise(
         network, layer, validation.batches, validation.labels, list(noises.values()), normal
     )
