@@ -123,15 +123,20 @@ def zeros(trained: dict[str, float], untrained: dict[str, float], count=80, seed
 
 
 def energies(trained, untrained, count=60, seed=0, network="n") -> pd.DataFrame:
-    """energy.parquet of c1, c2, c3 and fc with these shares outside; an image's own offset is in all of them."""
+    """energy.parquet of c1, c2, c3 and fc: of each so much less outside the own subject than outside the others'.
+
+    An image's own offset is in all of its shares; outside the others' subjects lies 0.6 on the average.
+    """
     rng = np.random.default_rng(seed)
     parts = []
-    for state, shares in (("trained", trained), ("untrained", untrained)):
+    for state, kept in (("trained", trained), ("untrained", untrained)):
         offset = rng.normal(0, 0.05, count)
-        for (name, depth, kind), share in zip([CHAIN[0], *CHAIN[2:4], CHAIN[5]], shares, strict=True):
+        for (name, depth, kind), less in zip([CHAIN[0], *CHAIN[2:4], CHAIN[5]], kept, strict=True):
             heading = {"network": network, "state": state, "layer": name, "alias": name, "depth": depth, "kind": kind}
-            values = {"energy_outside_fraction": share + offset, "image_energy_outside_fraction": 0.6}
-            parts.append(pd.DataFrame({**heading, "image": np.arange(count), **values}))
+            shares = {"outside_others_fraction": 0.6 + offset, "others_outside_fraction": 0.6 + offset[::-1]}
+            shares["energy_outside_fraction"] = 0.6 - less + offset + offset[::-1] - offset.mean()
+            parts.append(pd.DataFrame({**heading, "image": np.arange(count), **shares}))
+            parts[-1]["image_energy_outside_fraction"] = 0.6
     return pd.concat(parts, ignore_index=True)
 
 
