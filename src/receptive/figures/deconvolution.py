@@ -158,7 +158,7 @@ def energy_outside_by_depth(table: pd.DataFrame) -> Figure:
 
     Args:
         table: one row per network, state ("trained", "untrained") and depth, in the order of depth: ``network, state,
-            depth, kind, value, low, high, image_value``.
+            depth, kind, value, low, high, others_value, image_value``.
     """
     panels = paired(list(table["network"].unique()))
     fig = figure(4.2 * len(panels), 3.6)
