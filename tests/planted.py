@@ -238,11 +238,31 @@ def smooth(rng: np.random.Generator, units: int, size: int) -> np.ndarray:
     return 0.1 * np.repeat(np.array(waves)[..., None], 3, -1)
 
 
+def mean_stimuli(rng: np.random.Generator, means: np.ndarray, baseline: np.ndarray, noise: float) -> dict:
+    """Arrays of stage stimuli: a mean over a baseline, with noise of its own in each half of the images.
+
+    The first half has a third of the patches.
+    """
+    halves = [baseline + means + noise * rng.normal(size=means.shape) for _ in range(2)]
+    counts = np.full((2, len(means)), [[100], [200]])
+    of_halves = baseline - 0.1, baseline + 0.05  # the halves' other patches differ, too
+    halves = [half + of - baseline for half, of in zip(halves, of_halves, strict=True)]
+    return {
+        "mean_interior": (halves[0] + 2 * halves[1]) / 3, "count_interior": counts.sum(0),
+        "baseline_interior": (of_halves[0] + 2 * of_halves[1]) / 3, "half_interior": halves[0],
+        "half_count_interior": counts[0], "half_baseline_interior": of_halves[0],
+        "half_share_interior": np.array(1 / 3),
+    }  # fmt: skip
+
+
 def maximized_neurons(
     networks=("resnet34",), agrees=True, top_loses_detail=True, statuses=None, boxes=None, units=8,
-    with_stimuli=("low", "high"),
+    with_stimuli=("low", "high"), noise=0.0,
 ) -> Study:  # fmt: skip
-    """A study of two layers of 12 and 16 px: mean stimuli over a baseline, and maximized images on a grey start."""
+    """A study of two layers of 12 and 16 px: mean stimuli over a baseline, and maximized images on a grey start.
+
+    ``noise`` is that of each half of the images in the mean stimuli.
+    """
     rng = np.random.default_rng(1)
     rows, pixels, stimuli, layers = [], {}, {}, []
     boxes = boxes or {"low": (4, 4, 16, 16), "high": (8, 8, 24, 24)}
@@ -253,7 +273,7 @@ def maximized_neurons(
         shapes, detail = smooth(rng, units, size), 0.1 * rng.normal(size=(units, size, size, 3))
         means = shapes + (0 if name == "high" and top_loses_detail else 1) * detail
         baseline = rng.random((size, size, 3))  # what all patches share says nothing of a unit
-        stimuli[name] = {"mean_interior": baseline + means, "baseline_interior": baseline}
+        stimuli[name] = mean_stimuli(rng, means, baseline, noise)
         own = shapes + detail if agrees else np.roll(shapes + detail, 1, 0)
         seen = own[:, max(0, -top) : size - max(0, bottom - SIDE), max(0, -left) : size - max(0, right - SIDE)]
         for preset in ("ks", "ks_redirected"):
