@@ -72,7 +72,7 @@ def _energies(
 ) -> tuple[Float64[np.ndarray, "*pictures"], Float64[np.ndarray, "*pictures"]]:
     """Energy above ``cutoff`` cycles per px, and all of it."""
     frequency = np.hypot(*np.meshgrid(*map(np.fft.fftfreq, energy.shape[-3:-1]), indexing="ij"))
-    return energy[..., frequency > cutoff, :].sum((-2, -1)), energy.sum((-3, -2, -1))
+    return np.asarray(energy[..., frequency > cutoff, :].sum((-2, -1))), np.asarray(energy.sum((-3, -2, -1)))
 
 
 def _hann(size: int) -> Float64[np.ndarray, "value"]:
