@@ -29,7 +29,9 @@ def repeated(*networks: str, times: int) -> dict[str, list[str]]:
     return {name: [name, *(f"{name}-{number}" for number in range(2, times + 1))] for name in networks}
 
 
-def study(trainings: Iterable[str] | dict[str, list[str]], *, seed: int = 0, settings=None, **data) -> Study:
+def study(
+    trainings: Iterable[str] | dict[str, list[str]], *, seed: int = 0, settings=None, noise_starts=None, **data
+) -> Study:
     """A study of these networks, each trained once or as listed; data by the names of ``Study``'s attributes."""
     if not isinstance(trainings, dict):
         trainings = {name: [name] for name in trainings}
@@ -48,8 +50,8 @@ def study(trainings: Iterable[str] | dict[str, list[str]], *, seed: int = 0, set
         MaximizeGroup(layers=["low", "high"], objective="neuron", preset=name) for name in ("ks", "ks_redirected")
     ]
     groups += [
-        MaximizeGroup(layers=["scores"], objective="class", preset="tg_class", initialisation=start)
-        for start in ("noise", "mean")
+        MaximizeGroup(layers=["scores"], objective="class", preset="tg_class", initialisation=start, starts=starts)
+        for start, starts in (("noise", noise_starts), ("mean", None))
     ]
     maximize = read.maximize.model_copy(update={"groups": groups, "channels": 8})
     identity = read.identity.model_copy(update={"images": 300})
@@ -299,26 +301,29 @@ def maximized_neurons(
 def class_images(
     networks, noise: np.ndarray, mean: np.ndarray, statuses=("ok",) * 4, shown: Prepared | None = None, seed=3
 ) -> Study:
-    """A study with class images by initialisation, class x y x x x channel."""
+    """A study with class images by initialisation, class x y x x x channel; of noise also several starts, in turn."""
     rows, pixels, shown = [], {}, shown or images()
     for name, pictures in (("noise", noise), ("mean", mean)):
         pixels[f"scores/class/tg_class/{name}"] = pictures
-        for unit in range(4):
+        for place in range(len(pictures)):
+            unit, start = place % 4, place // 4
             heading = {"layer": "scores", "objective": "class", "preset": "tg_class", "initialisation": name}
-            rows.append({**heading, "unit": unit, "status": statuses[unit] if name == "mean" else "ok"})
+            status = statuses[unit] if name == "mean" else "ok"
+            rows.append({**heading, "unit": unit, "start": start, "status": status})
     layers = [layer("low", 12), layer("high", 16), layer("scores", None, units=4)]
     return study(
         networks,
         seed=seed,
+        noise_starts=len(noise) // 4,
         maximization=lambda training: (pd.DataFrame(rows), pixels),
         prepared=lambda dataset, classes: shown,
         load=lambda params, training, trained: subject(training, shown, layers=layers),
     )
 
 
-def grey_texture(strength: float, seed: int = 0) -> np.ndarray:
+def grey_texture(strength: float, seed: int = 0, count: int = 4) -> np.ndarray:
     """Detail without colour, class x y x x x channel."""
-    texture = np.random.default_rng(seed).normal(0.5, strength, (4, SIDE, SIDE, 1))
+    texture = np.random.default_rng(seed).normal(0.5, strength, (count, SIDE, SIDE, 1))
     return np.repeat(texture, 3, -1)
 
 

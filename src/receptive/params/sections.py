@@ -177,6 +177,10 @@ class Ablate(Section):
     batch_size: Count
 
 
+_FROM_NOISE = ("tg_channel", "tg_class", "robust")
+"""The presets that start from noise where no other initialisation is asked for."""
+
+
 class MaximizeGroup(Section):
     """One entry of ``maximize.groups``: what is maximized, for the units of some layers."""
 
@@ -189,6 +193,8 @@ class MaximizeGroup(Section):
     """One of ``methods.maximization.PRESETS``."""
     initialisation: Literal["zero", "noise", "mean"] | None = None
     """The first image; None: the preset's own."""
+    starts: Count | None = None
+    """Of noise, how many draws each unit or class starts from; None: one."""
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
@@ -196,6 +202,9 @@ class MaximizeGroup(Section):
             raise ValueError("initialisation mean is a class's mean image: it needs the objective class")
         if self.preset == "robust" and (self.initialisation not in (None, "noise") or self.objective == "neuron"):
             raise ValueError("the preset robust starts from noise and moves the image: objective channel or class")
+        noise = self.initialisation == "noise" or (self.initialisation is None and self.preset in _FROM_NOISE)
+        if self.starts is not None and self.starts > 1 and not noise:
+            raise ValueError("starts: only noise can be drawn several times")
         return self
 
 
