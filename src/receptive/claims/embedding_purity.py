@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from receptive.artifacts.embedding import purity_space
 from receptive.claims.row import Row, measured, not_measured
 from receptive.claims.study import Study
 from receptive.methods.embedding_purity import purity_difference
@@ -70,7 +69,6 @@ def _of_training(study: Study, training: str, decides: bool) -> list[Row]:
     of_map = convs[convs["layer"].isin(mapped)]
     ends = {Quantity.MAPPED: _ends(of_map if len(of_map) > 1 else convs), Quantity.WHOLE: _ends(convs)}
     images = study.embedding(training, "purity_images")
-    neighbours = study.neighbours(training)
     rows = []
     for quantity, (low, high) in ends.items():
         for state in CONTROLS:
@@ -82,7 +80,7 @@ def _of_training(study: Study, training: str, decides: bool) -> list[Row]:
             facts["reason"] = f"{low['alias']} to {high['alias']}"
             of_layer = images[(images["state"] == "trained") & (images["layer"] == low["layer"])]
             rises = [
-                [(sign, neighbours[purity_space(of, end["layer"])]) for sign, end in ((1.0, high), (-1.0, low))]
+                [(sign, study.near(training, of, end["layer"])) for sign, end in ((1.0, high), (-1.0, low))]
                 for of in ("trained", state)
             ]
             rows.append(_row(quantity, of_layer["label"].to_numpy(), *rises, facts))

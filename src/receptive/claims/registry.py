@@ -15,7 +15,7 @@ from receptive.errors import ReceptiveError
 
 FIELDS = ("NUMBER", "TITLE", "STATEMENT", "SOURCE", "STATISTIC", "CONTROL", "RULE", "measure")
 """What every claim has."""
-SHARED = ("registry", "row", "study")
+SHARED = ("possible", "registry", "row", "study")
 """The modules of ``receptive.claims`` that are no claims."""
 _SIGNS = {"supported": 1, "undecided": 0, "contradicted": -1}
 

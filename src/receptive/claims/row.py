@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from receptive.claims.possible import possible
 from receptive.methods.inference import Estimate, over_trainings, pooled
 
 Verdict = Literal["supported", "contradicted", "undecided", "not measured"]
@@ -176,7 +177,8 @@ def across_trainings(rows: Sequence[Row]) -> Row:
     """One row from those of several trainings of the same networks; a single row stays as it is.
 
     The value is the mean over the trainings. The interval covers their spread as well as the images or units of each
-    (``methods.inference.pooled``), so it speaks about such networks, not about one of them. A control has the spread
+    (``methods.inference.pooled``), and ends where values are impossible (``possible``). So it speaks about such
+    networks, not about one of them. A control has the spread
     alone. Trainings in which nothing could be measured are left out, and named.
 
     Args:
@@ -195,7 +197,11 @@ def across_trainings(rows: Sequence[Row]) -> Row:
     controls = [row.control for row in with_value if row.control is not None]
     return measured(
         first.quantity,
-        pooled([row.estimate for row in with_value], shared=first.over in _COMMON),
+        pooled(
+            [row.estimate for row in with_value],
+            shared=first.over in _COMMON,
+            within=possible(first.quantity, difference=bool(first.beyond) or len(first.networks) > 1),
+        ),
         f"trainings and {first.over}" if first.over else "trainings",
         what=first.what,
         control=over_trainings(controls) if controls else None,
