@@ -72,7 +72,9 @@ def test_rise_of_zeros_beside_draws():
     rises = (1.0, 0.5, -1.0)  # ranks 1, 2, 3; 2, 1, 3; 3, 2, 1
     assert row.draws == pytest.approx(rises)
     assert row.value == pytest.approx(1 - np.mean(rises))
-    assert row.high - row.value == pytest.approx(prediction(rises))  # every image rises alike: no spread of its own
+    assert row.estimate.high - row.value == pytest.approx(
+        prediction(rises)
+    )  # every image rises alike: no spread of its own
     assert row.verdict == "undecided"
     assert pick(rows, "vggcnn", sparsity.Quantity.RISE).draws == ()
 
@@ -92,7 +94,7 @@ def test_coupling_beside_draws():
     assert row.draws[2] < -0.8
     beyond = pick(rows, "resnet34", filters_coupling.Quantity.COUPLING, beyond="dealt at random")
     assert row.value == pytest.approx(beyond.value - np.mean(row.draws))
-    assert row.high - row.value == pytest.approx(np.hypot(beyond.high - beyond.value, prediction(row.draws)))
+    assert row.estimate.high - row.value == pytest.approx(np.hypot(beyond.high - beyond.value, prediction(row.draws)))
 
 
 def test_repeats_beside_draws():
@@ -111,4 +113,6 @@ def test_repeats_beside_draws():
     assert row.value == pytest.approx(0.4 - 0.4 / 3)
     assert (row.control, row.control_low) == pytest.approx(over_trainings([0.4, 0, 0])[:2])
     own = share(4, 10)
-    assert row.high - row.value == pytest.approx(np.hypot(own.high - own.value, prediction([0.4, 0, 0])))
+    assert row.estimate.high - row.value == pytest.approx(np.hypot(own.high - own.value, prediction([0.4, 0, 0])))
+    assert row.high == 1  # a share less a share is no more; the uncut end is kept for tests
+    assert row.uncut[1] == row.estimate.high > 1

@@ -12,10 +12,10 @@ COLUMNS = (
     *("claim", "networks", "trainings", "quantity", "layer", "beyond", "what"),
     *("value", "low", "high", "control", "control_low", "control_high", "draws", "threshold", "verdict", "reason"),
     *("images", "units", "over"),
-    *("freedom", "smallest", "p_different", "p_equivalent", "p_value", "published", "decides"),
+    *("uncut", "freedom", "smallest", "p_different", "p_equivalent", "p_value", "published", "decides"),
 )
 """The number of the claim, then the fields of ``claims.row.Row``; ``networks`` and ``trainings`` are lists of names,
-``draws`` is a list of numbers."""
+``draws`` and ``uncut`` are lists of numbers."""
 
 
 def write_claims(rows: pd.DataFrame, metrics: dict) -> Path:

@@ -16,7 +16,7 @@ from receptive.errors import ReceptiveError
 
 FIELDS = ("NUMBER", "TITLE", "STATEMENT", "SOURCE", "STATISTIC", "CONTROL", "RULE", "measure")
 """What every claim has."""
-SHARED = ("registry", "row", "smallest_effects", "study", "verdicts")
+SHARED = ("possible", "registry", "row", "smallest_effects", "study", "verdicts")
 """The modules of ``receptive.claims`` that are no claims."""
 _SIGNS = {"supported": 1, "equivalent": 0, "mixed": 0, "undecided": 0, "contradicted": -1}
 
@@ -69,7 +69,9 @@ def rows_of(frame: pd.DataFrame, number: int) -> list[Row]:
     rows = frame[frame["claim"] == number].drop(columns="claim").astype(object)
     records = rows.where(rows.notna(), None).to_dict("records")
     return [
-        Row(**record | {name: tuple(record[name]) for name in ("networks", "trainings", "draws")})  # files give arrays
+        Row(
+            **record | {name: tuple(record[name]) for name in ("networks", "trainings", "draws", "uncut")}
+        )  # files give arrays
         for record in records
     ]
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from receptive.claims.possible import possible
 from receptive.methods.inference import Estimate, over_trainings, pooled, with_spread_of_draws
 
 Verdict = Literal["supported", "contradicted", "equivalent", "mixed", "undecided", "not measured"]
@@ -40,6 +41,7 @@ class Row:
         reason: why it was not measured, or a remark.
         images, units: how many of each the value rests on; None where they play no part.
         over: what the interval is over, and so what it speaks about: "images", "units", "trainings and images", ...
+        uncut: ends of the interval before it was cut at what is possible, where it was; tests go by them.
         freedom: degrees of freedom of Student's t that the interval was made with; None: another kind of interval.
         smallest: the smallest effect of interest, a distance from the threshold; None where none was stated.
         p_different: of the test against the threshold, by inversion of the interval, corrected for the number of rows
@@ -69,6 +71,7 @@ class Row:
     images: int | None = None
     units: int | None = None
     over: str = ""
+    uncut: tuple[float, ...] = ()
     freedom: float | None = None
     smallest: float | None = None
     p_different: float | None = None
@@ -89,8 +92,8 @@ class Row:
 
     @property
     def estimate(self) -> Estimate:
-        """Value and interval with its degrees of freedom; NaN where there is none."""
-        ends = Estimate(*(_number_or_nan(end) for end in (self.value, self.low, self.high)))
+        """Value and uncut interval with its degrees of freedom; NaN where there is none."""
+        ends = Estimate(*(_number_or_nan(end) for end in (self.value, *(self.uncut or (self.low, self.high)))))
         return ends if self.freedom is None else ends.with_freedom(self.freedom)
 
 
@@ -205,14 +208,15 @@ def across_trainings(rows: Sequence[Row]) -> Row:
     """One row from those of several trainings of the same networks; a single row without draws stays as it is.
 
     The value is the mean over the trainings. The interval covers their spread as well as the images or units of each
-    (``methods.inference.pooled``), so it speaks about such networks, not about one of them. A control has the spread
+    (``methods.inference.pooled``), and ends where values are impossible (``possible``). So it speaks about such
+    networks, not about one of them. A control has the spread
     alone. Trainings in which nothing could be measured are left out, and named.
 
     Args:
         rows: one per training, each of the same networks, quantity, layer and control.
     """
     if len(rows) == 1:
-        return _with_draws(rows[0], rows[0].estimate, rows[0].over)
+        return _cut(_with_draws(rows[0])) if rows[0].draws else rows[0]
     with_value = [row for row in rows if row.value is not None]
     missing = [f"{' - '.join(row.trainings)}: {row.reason}" for row in rows if row.value is None]
     trainings = tuple(name for row in with_value or rows for name in row.trainings)
@@ -220,9 +224,7 @@ def across_trainings(rows: Sequence[Row]) -> Row:
         return replace(rows[0], trainings=trainings, reason="; ".join(missing))
     first = with_value[0]
     if len(with_value) == 1:
-        return replace(
-            _with_draws(first, first.estimate, first.over), reason="; ".join([*filter(None, [first.reason]), *missing])
-        )
+        return replace(across_trainings([first]), reason="; ".join([*filter(None, [first.reason]), *missing]))
     controls = [row.control for row in with_value if row.control is not None]
     several = measured(
         first.quantity,
@@ -246,18 +248,26 @@ def across_trainings(rows: Sequence[Row]) -> Row:
             several, draws=first.draws, control=first.control, control_low=first.control_low,
             control_high=first.control_high,
         )  # fmt: skip
-    return _with_draws(several, several.estimate, several.over)
+    return _cut(_with_draws(several))
 
 
-def _with_draws(row: Row, estimate: Estimate, over: str) -> Row:
+def _with_draws(row: Row) -> Row:
     """The row with an interval that holds the spread of its untrained draws; without draws the row itself."""
     if not row.draws:
         return row
-    wider = with_spread_of_draws(estimate, row.draws, row.repeats)
+    wider = with_spread_of_draws(row.estimate, row.draws, row.repeats)
     return replace(
         row, low=_number(wider.low), high=_number(wider.high), freedom=_number(wider.freedom),
-        verdict=decide(wider.low, wider.high, row.threshold), over=f"{over} and untrained draws",
+        verdict=decide(wider.low, wider.high, row.threshold), over=f"{row.over} and untrained draws",
     )  # fmt: skip
+
+
+def _cut(row: Row) -> Row:
+    """The row with its interval cut at what is possible; one that fits stays as it is."""
+    least, most = possible(row.quantity, difference=bool(row.beyond) or len(row.networks) > 1)
+    if row.low is None or row.high is None or least <= row.low <= row.high <= most:
+        return row
+    return replace(row, low=max(row.low, least), high=min(row.high, most), uncut=(row.low, row.high))
 
 
 def _number_or_nan(value: float | None) -> float:

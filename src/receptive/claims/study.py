@@ -10,7 +10,7 @@ import pandas as pd
 from receptive.artifacts.ablation import read_ablation
 from receptive.artifacts.activations import read_units, read_zeros
 from receptive.artifacts.deconvolution import read_energy
-from receptive.artifacts.embedding import read_embedding
+from receptive.artifacts.embedding import purity_space, read_embedding, read_neighbours
 from receptive.artifacts.filters import read_filters
 from receptive.artifacts.identity import identity_pair, read_identity, read_similarities
 from receptive.artifacts.layers import read_layers
@@ -33,6 +33,10 @@ def load_subject(params: Params, training: str, trained: bool) -> Subject:
     """A trained network ready to be run, or the same network before training."""
     subject = Subject.load(params, training)
     return subject if trained else subject.untrained()
+
+
+def _remarked(row: Row, remark: str) -> Row:
+    return replace(row, reason="; ".join(filter(None, [row.reason, remark])))
 
 
 def stimuli_of(training: str, layer: str) -> dict[str, np.ndarray] | None:
@@ -69,6 +73,7 @@ class Study:
         ablation: inactive.json of stage ablate.
         energy: energy.parquet of stage deconvolve; None where the subject of the images is unknown.
         embedding: a table of stage embed, by name.
+        neighbours: the nearest neighbours whose labels stage embed counts, by state and layer (``near`` finds some).
         selectivity: units.parquet of stage selectivity.
         identity: a table of stage identity, by name.
         similarities: channel x channel similarities of stage identity (``similarity`` finds one).
@@ -90,6 +95,7 @@ class Study:
     ablation: Callable[[str], dict] = read_ablation
     energy: Callable[[str], pd.DataFrame | None] = read_energy
     embedding: Callable[[str, str], pd.DataFrame] = read_embedding
+    neighbours: Callable[[str], dict[str, np.ndarray]] = read_neighbours
     selectivity: Callable[[str], pd.DataFrame] = read_selectivity
     identity: Callable[[str, str], pd.DataFrame] = read_identity
     similarities: Callable[[str], dict[str, np.ndarray]] = read_similarities
@@ -117,19 +123,37 @@ class Study:
         absent = [name for name in networks if name not in self.networks]
         return f"{' and '.join(absent)} {'is' if len(absent) == 1 else 'are'} not in this study" if absent else ""
 
+    def unequal(self, *networks: str) -> str:
+        """How the recipes of two networks differ ("recipes differ: epochs 5 against 7"); empty where they do not.
+
+        Both what is built (``params.recipe``: width, batch norm, ...) and how it is trained counts.
+        """
+        recipes = [self.params.train[name].model_dump() for name in networks if name in self.params.train]
+        if len(recipes) < 2:
+            return ""
+        first, second = recipes
+        differing = [
+            f"{name.replace('_', ' ')} {first[name]} against {second[name]}"
+            for name in first
+            if first[name] != second[name]
+        ]
+        return f"recipes differ: {', '.join(differing)}" if differing else ""
+
     def across(self, measure: Callable[..., list[Row]], *networks: str, given: tuple = ()) -> list[Row]:
         """The rows that ``measure`` gives, put together over all trainings of the networks (``across_trainings``).
 
-        Every row is marked with the networks and the trainings.
+        Every row is marked with the networks and the trainings. Where two networks were trained by different recipes
+        its remark says so: then the row compares recipes as well as networks.
 
         Args:
             measure: called with this study, the name of one training of every network, and ``given``. Its rows have
                 the same order for every training.
             networks: one, or those that are compared: n-th training with n-th training.
         """
-        by_training = []
+        by_training, unequal = [], self.unequal(*networks)
         for trainings in zip(*(self.trainings(network) for network in networks), strict=True):
             rows = measure(self, *trainings, *given)
+            rows = [row if row.value is None else _remarked(row, unequal) for row in rows]
             by_training.append([replace(row, networks=networks, trainings=trainings) for row in rows])
         return [across_trainings(same) for same in zip(*by_training, strict=True)]
 
@@ -154,6 +178,14 @@ class Study:
     def drawn_filters(self, network: str) -> tuple[np.ndarray, np.ndarray] | None:
         """First weights (draw x k x q x y x x) and second (draw x p x k x y x x) of the untrained draws, or None."""
         return self.untrained_filters(network) if network in self.params.untrained.filters else None
+
+    def near(self, training: str, state: str, layer: str) -> np.ndarray:
+        """The nearest neighbours of each position in a layer's space, position x neighbour; -1 for none.
+
+        Args:
+            state: "trained", "untrained" or "pixels".
+        """
+        return self.neighbours(training)[purity_space(state, layer)]
 
     def similarity(self, training: str, state: str, measure: str, layer: str, other_layer: str) -> np.ndarray:
         """How alike the channels of two layers are, channel x channel."""

@@ -177,8 +177,9 @@ def counted_by(row: Row) -> tuple[str, int | None]:
 
 def standard_error(row: Row) -> float | None:
     """Half the interval's width in standard errors of its distribution; None where there is no interval."""
-    if row.low is None or row.high is None:
+    _, low, high = row.estimate
+    if not np.isfinite([low, high]).all():
         return None
     middle = (1 + CONFIDENCE) / 2
     quantile = special.ndtri(middle) if row.freedom is None else stats.t.ppf(middle, row.freedom)
-    return float((row.high - row.low) / 2 / quantile)
+    return float((high - low) / 2 / quantile)

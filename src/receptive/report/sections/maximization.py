@@ -50,7 +50,7 @@ class Results:
                 box = (row.top_px, row.left_px, row.bottom_px, row.right_px)
                 reached = row.activation / row.natural_max if row.natural_max > 0 else None
                 unit = figures.MaximizedUnit(pixels, box, image_size, row.status, reached)
-                self._panels[(*key, row.unit)] = unit
+                self._panels.setdefault((*key, row.unit), unit)  # of several starts the first
 
     @classmethod
     def read(cls, network: str) -> "Results":
@@ -84,8 +84,10 @@ def section(params: Params, layers: dict[str, list[Layer]], write: Writer) -> Se
             "maximization",
             summary(table),
             "Results of the maximizations, by layer and setting. Reached: the median, over the results that are ok, of "
-            "the response over the greatest natural response.",
-            {"reached": ".2f", "quantile": ".3f"},
+            "the response over the greatest natural response, to the image with its pixels clipped to what can be "
+            "shown, and as it was optimised (unclipped). Outside: the median share of pixel values outside [0, 1]. Of "
+            "several starts the first.",
+            {"reached": ".2f", "reached unclipped": ".2f", "outside": ".2f", "quantile": ".3f"},
             folded=True,
         )
     )
@@ -95,8 +97,9 @@ def section(params: Params, layers: dict[str, list[Layer]], write: Writer) -> Se
         "Images made by gradient ascent to excite one neuron (the centre of the map), one channel (the mean of the "
         "map) or one class (its score before the softmax). KS start from a zero image (the mean colour), TG from noise "
         "or from the class's mean image; “robust” optimises spatial frequencies and decorrelated colours under small "
-        "random movements, for layers where the papers' settings give noise. Below each image stands its response over "
-        "the greatest that any validation image gets (for a channel: greatest mean over the map). Red and "
+        "random movements, for layers where the papers' settings give noise. Below each image stands the response over "
+        "the greatest that any validation image gets (for a channel: greatest mean over the map); it is the response "
+        "to the image with its pixels clipped to what can be shown, as every photograph is. Red and "
         f"“weak” marks images that reach less than {figures.WEAK:g} of it: the ascent failed, and they say little of "
         "what the unit prefers. Contrast is stretched, each image by itself. A unit whose rectifier is closed at the "
         "start has no gradient; it is named, not drawn. “Redirected” lets gradients through closed rectifiers where "
@@ -112,15 +115,17 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
     Args:
         table: results.parquet of any number of networks.
     """
-    table = table.copy()
+    table = table[table["start"] == 0].copy()
     good = table["status"] == "ok"
-    table["reached"] = (table["activation"] / table["natural_max"]).where(good & (table["natural_max"] > 0))
+    for name, column in (("reached", "activation"), ("reached unclipped", "activation_unclipped")):
+        table[name] = (table[column] / table["natural_max"]).where(good & (table["natural_max"] > 0))
+    table["outside"] = table["outside_fraction"].where(good)
     table["quantile"] = table["quantile"].where(good)
     for status in ("ok", "zero_gradient", "diverged"):
         table[status.replace("_", " ")] = table["status"] == status
     keys = ["network", "alias", "objective", "preset", "initialisation"]
     counts = {name: (name, "sum") for name in ("ok", "zero gradient", "diverged")}
-    medians = {name: (name, "median") for name in ("quantile", "reached")}
+    medians = {name: (name, "median") for name in ("quantile", "reached", "reached unclipped", "outside")}
     return table.groupby(keys, sort=False).agg(units=("unit", "size"), **counts, **medians).reset_index()
 
 
