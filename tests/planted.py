@@ -69,7 +69,7 @@ def study(
         update={"models": list(trainings), "trainings": recorded, "seed": seed, "claims": claims, "channels": {}}
         | {
             "untrained": read.untrained.model_copy(
-                update={"zeros": [], "selectivity": [], "filters": []} | (drawn or {})
+                update={"zeros": [], "energy": [], "selectivity": [], "filters": []} | (drawn or {})
             )
         }
         | {"maximize": maximize, "identity": identity, "device": "cpu"}

@@ -26,6 +26,7 @@ def table(name: str) -> pd.DataFrame:
 
 CONTENT = Untrained(
     zeros=table("zeros.parquet"),
+    energy=table("energy.parquet"),
     selectivity=table("selectivity.parquet"),
     filters={"vggcnn/first": np.zeros((2, 3, 1, 1, 1)), "vggcnn/second": np.ones((2, 4, 3, 1, 1))},
 )
@@ -38,7 +39,7 @@ def stored(tmp_path, monkeypatch):
 
 
 def test_a_network_gets_its_own_rows_and_filters(stored):
-    for name in ("zeros", "selectivity"):
+    for name in ("zeros", "energy", "selectivity"):
         expected = getattr(CONTENT, name)
         read = read_untrained("vggcnn", name)
         pd.testing.assert_frame_equal(read, expected[expected["network"] == "vggcnn"].reset_index(drop=True))
@@ -51,10 +52,10 @@ def test_a_network_gets_its_own_rows_and_filters(stored):
 
 
 def test_the_same_content_is_written_twice_with_the_same_bytes(tmp_path, monkeypatch):
-    assert len(written_twice(tmp_path, monkeypatch, lambda: write_untrained(CONTENT))) == 3
+    assert len(written_twice(tmp_path, monkeypatch, lambda: write_untrained(CONTENT))) == 4
 
 
-@pytest.mark.parametrize("name", ["zeros", "selectivity"])
+@pytest.mark.parametrize("name", ["zeros", "energy", "selectivity"])
 def test_tables_are_refused_where_they_lack_something(stored, name):
     path = FOLDER / f"{name}.parquet"
     refuses_missing_and_damaged(path, "untrained", lambda: read_untrained("vggcnn", name))

@@ -6,10 +6,11 @@ import numpy as np
 import pandas as pd
 import planted
 import pytest
-from planted import TUNED, coupled, pick, repeating, ring, tuned, weights, zeros
+from planted import TUNED, coupled, energies, pick, repeating, ring, tuned, weights, zeros
 from scipy import stats
 
 from receptive.claims import (
+    deconvolution_energy,
     filters_coupling,
     filters_redundancy,
     selectivity_opponency,
@@ -77,6 +78,29 @@ def test_rise_of_zeros_beside_draws():
     )  # every image rises alike: no spread of its own
     assert row.verdict == "undecided"
     assert pick(rows, "vggcnn", sparsity.Quantity.RISE).draws == ()
+
+
+def test_fall_of_energy_beside_draws():
+    lost = [(0.0, 0.2, 0.1), (0.1, 0.2, 0.4), (0.2, 0.2, 0.1)]  # of c1, c2, c3
+    drawn = pd.concat(
+        [
+            energies((0, 0, 0, 0), (*less, 0.0), seed=draw).query("state == 'untrained'").assign(draw=draw)
+            for draw, less in enumerate(lost)
+        ]
+    )
+    study = planted.study(
+        ["vggcnn"],
+        drawn={"energy": ["vggcnn"]},
+        energy=lambda _: energies((0.0, 0.1, 0.9, 0.5), (0.0, 0.0, 0.0, 0.0)),
+        untrained=lambda network, table: {("vggcnn", "energy"): drawn[drawn["layer"].isin(["c1", "c3"])]}[
+            network, table
+        ],
+    )
+    row = pick(deconvolution_energy.measure(study), "vggcnn", deconvolution_energy.Quantity.FALL, beyond="untrained")
+    falls = (0.1, 0.3, -0.1)
+    assert row.draws == pytest.approx(falls)
+    assert row.value == pytest.approx(0.9 - 0.1)
+    assert row.estimate.high - row.value == pytest.approx(prediction(falls))  # every image falls alike
 
 
 def test_coupling_beside_draws():

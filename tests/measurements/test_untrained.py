@@ -37,7 +37,13 @@ def params(tmp_path, monkeypatch):
     }  # fmt: skip
     state = network.state_dict()
     write_network(NETWORK, Finished(network, normalisation, state, description, [], {}))
-    asked = {"draws": 3, "zeros": [NETWORK], "selectivity": [NETWORK], "filters": [NETWORK, "vggcnn"]}
+    asked = {
+        "draws": 3,
+        "zeros": [NETWORK],
+        "energy": [NETWORK],
+        "selectivity": [NETWORK],
+        "filters": [NETWORK, "vggcnn"],
+    }
     read = parameters(NETWORK, untrained=asked, device="cpu", selectivity={"orientations": 4, "frequencies": [0.125]})
     return read.model_copy(update={"train": read.train | {NETWORK: read.train[NETWORK].model_copy(update=OPTIONS)}})
 
@@ -93,6 +99,9 @@ def test_what_was_asked_for_is_measured_draw_by_draw(params):
         assert expected[1].shape[1] == len(expected[0])
     zeros = read_untrained(NETWORK, "zeros")
     assert sorted(zeros["draw"].unique()) == [0, 1, 2]
+    energy = read_untrained(NETWORK, "energy")
+    assert energy.groupby("draw")["layer"].nunique().tolist() == [2, 2, 2]
+    assert energy["energy_outside_fraction"].between(0, 1).all()
     judged = read_untrained(NETWORK, "selectivity")
     assert set(judged["kind"]) == {"conv"}
     assert judged["selective"].notna().any()
@@ -117,7 +126,7 @@ def test_zeros_are_counted_in_the_drawn_network(params):
 
 
 def test_nothing_asked_for_gives_empty_tables(params):
-    nothing = params.untrained.model_copy(update={"zeros": [], "selectivity": [], "filters": []})
+    nothing = params.untrained.model_copy(update={"zeros": [], "energy": [], "selectivity": [], "filters": []})
     write_untrained(measure(params.model_copy(update={"untrained": nothing}), lambda: None))
     assert read_untrained(NETWORK, "zeros").empty
     assert read_untrained_filters(NETWORK) is None

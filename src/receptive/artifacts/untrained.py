@@ -12,7 +12,14 @@ from receptive.artifacts.selectivity import JUDGED
 FOLDER = Path("data/untrained")
 STAGE = "untrained"
 _HEADING = ("network", "draw", "layer", "alias", "depth", "kind")
-COLUMNS = {"zeros.parquet": (*_HEADING, "image", "zero_fraction"), "selectivity.parquet": (*_HEADING, "unit", *JUDGED)}
+COLUMNS = {
+    "zeros.parquet": (*_HEADING, "image", "zero_fraction"),
+    "energy.parquet": (
+        *_HEADING,
+        *("image", "energy_outside_fraction", "outside_others_fraction", "others_outside_fraction"),
+    ),
+    "selectivity.parquet": (*_HEADING, "unit", *JUDGED),
+}
 
 
 @dataclass(frozen=True)
@@ -21,6 +28,8 @@ class Untrained:
 
     Attributes:
         zeros: zeros.parquet, one row per network, draw, layer and image, as zeros.parquet of stage extract.
+        energy: energy.parquet, one row per network, draw, layer and image, as energy.parquet of stage deconvolve; of
+            the first and the last convolution that is carried back there.
         selectivity: selectivity.parquet, one row per network, draw, layer and unit: the verdicts of units.parquet of
             stage selectivity, of the convolutions whose receptive field fits in the image.
         filters: filters.npz, "<network>/first" (draw x k x q x y x x) and "<network>/second" (draw x p x k x y x x):
@@ -28,12 +37,13 @@ class Untrained:
     """
 
     zeros: pd.DataFrame
+    energy: pd.DataFrame
     selectivity: pd.DataFrame
     filters: dict[str, np.ndarray]
 
 
 def write_untrained(content: Untrained) -> Path:
-    """Writes zeros.parquet, selectivity.parquet and filters.npz; returns their folder."""
+    """Writes zeros.parquet, energy.parquet, selectivity.parquet and filters.npz; returns their folder."""
     with writing(FOLDER) as new:
         for name, columns in COLUMNS.items():
             table = getattr(content, name.removesuffix(".parquet"))
@@ -43,7 +53,7 @@ def write_untrained(content: Untrained) -> Path:
 
 
 def read_untrained(network: str, table: str) -> pd.DataFrame:
-    """The rows of a network in one table, "zeros" or "selectivity"; none where it was not measured."""
+    """The rows of a network in one table, "zeros", "energy" or "selectivity"; none where it was not measured."""
     name = f"{table}.parquet"
     frame = read_table(FOLDER / name, STAGE, COLUMNS[name])
     return frame[frame["network"] == network].reset_index(drop=True)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from receptive.claims.row import Row, measured, not_measured
+from receptive.claims.row import Row, beyond_untrained, measured, not_measured
 from receptive.claims.study import Study
 from receptive.methods.inference import Estimate, bootstrap
 
@@ -23,7 +23,10 @@ STATISTIC = (
     "lower, the less is unrelated. That of the first convolution minus that of the last, and AlexCNN's minus VGGCNN's "
     "in the last convolution. Means over images."
 )
-CONTROL = "The same networks before training, on the same images."
+CONTROL = (
+    "The same networks before training, on the same images. The fall is compared with networks of the same build with "
+    "fresh weights, untrained.draws of them; its interval holds how much they differ."
+)
 RULE = (
     "Of VGGCNN and AlexCNN each, the fall from the first to the last convolution and what it is beyond that before "
     "training, and the difference between the two decide: supported where all five intervals over images lie above 0. "
@@ -52,7 +55,7 @@ def measure(study: Study) -> list[Row]:
         if reason := study.missing(network):
             rows += _no_fall(reason, networks=(network,), decides=decides)
             continue
-        rows += study.across(_fall, network, given=(decides,))
+        rows += study.across(_fall, network, given=(decides, study.drawn("energy", network)))
     if reason := study.missing(DEEP, SHALLOW):
         return [*rows, not_measured(Quantity.LAST, reason, networks=(SHALLOW, DEEP))]
     return rows + study.across(_compared, SHALLOW, DEEP)
@@ -62,7 +65,12 @@ def _no_fall(reason: str, **facts: Any) -> list[Row]:
     return [not_measured(Quantity.FALL, reason, **facts), not_measured(Quantity.FALL, reason, **_LEARNED, **facts)]
 
 
-def _fall(study: Study, training: str, decides: bool) -> list[Row]:
+def _fall(study: Study, training: str, decides: bool, drawn: pd.DataFrame | None) -> list[Row]:
+    """The fall of one training, and what it is beyond untrained networks.
+
+    Args:
+        drawn: energies of the untrained draws; None: the control is the single network before training, image by image.
+    """
     energy = study.energy(training)
     if energy is None:
         return _no_fall(UNKNOWN, decides=decides)
@@ -77,10 +85,16 @@ def _fall(study: Study, training: str, decides: bool) -> list[Row]:
     after, before = (_mean(study, f"{training} {state}", fall.dropna().to_numpy()) for state, fall in falls.items())
     learned = _mean(study, f"{training} beyond", beyond)
     facts: dict[str, Any] = {"over": "images", "decides": decides}
-    return [
-        measured(Quantity.FALL, after, control=before, images=len(falls["trained"].dropna()), **facts),
-        measured(Quantity.FALL, learned, images=len(beyond), **_LEARNED, **facts),
-    ]
+    fall = measured(Quantity.FALL, after, control=before, images=len(falls["trained"].dropna()), **facts)
+    if drawn is None:
+        return [fall, measured(Quantity.FALL, learned, images=len(beyond), **_LEARNED, **facts)]
+    draws = [_mean_fall(of_draw.assign(state="untrained"), convs) for _, of_draw in drawn.groupby("draw")]
+    return [fall, beyond_untrained(Quantity.FALL, after, draws, images=fall.images, **_LEARNED, **facts)]
+
+
+def _mean_fall(energy: pd.DataFrame, convs: list[str]) -> float:
+    first, last = (unrelated(energy, "untrained", layer) for layer in (convs[0], convs[-1]))
+    return float((first - last).mean())
 
 
 def unrelated(energy: pd.DataFrame, state: str, layer: str) -> pd.Series:

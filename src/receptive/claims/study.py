@@ -170,10 +170,9 @@ class Study:
         """The trained network with its images, ready to be run; ``trained=False`` gives it before training."""
         return self.load(self.params, training, trained)
 
-    def drawn(self, table: Literal["zeros", "selectivity"], network: str) -> pd.DataFrame | None:
+    def drawn(self, table: Literal["zeros", "energy", "selectivity"], network: str) -> pd.DataFrame | None:
         """A table of the untrained draws of a network, with the column ``draw``; None where there are none."""
-        asked = self.params.untrained.zeros if table == "zeros" else self.params.untrained.selectivity
-        return self.untrained(network, table) if network in asked else None
+        return self.untrained(network, table) if network in getattr(self.params.untrained, table) else None
 
     def drawn_filters(self, network: str) -> tuple[np.ndarray, np.ndarray] | None:
         """First weights (draw x k x q x y x x) and second (draw x p x k x y x x) of the untrained draws, or None."""

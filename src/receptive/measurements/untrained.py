@@ -18,6 +18,7 @@ from receptive.artifacts.networks import read_description
 from receptive.artifacts.untrained import COLUMNS, Untrained
 from receptive.loading import read_split
 from receptive.measurements import selectivity
+from receptive.measurements.deconvolution import energies, in_turn
 from receptive.measurements.subject import Subject
 from receptive.methods.zero_fractions import zero_fractions
 from receptive.networks.first_layers import second_filters
@@ -34,14 +35,14 @@ Advance = Callable[[], object]
 def measured_networks(params: Params) -> list[str]:
     """The networks of the study of which anything is measured untrained, in its order."""
     settings = params.untrained
-    return [name for name in params.models if name in {*settings.zeros, *settings.selectivity, *settings.filters}]
+    asked = {*settings.zeros, *settings.energy, *settings.selectivity, *settings.filters}
+    return [name for name in params.models if name in asked]
 
 
 def measure(params: Params, advance: Advance) -> Untrained:
     """All draws of the networks that ``params.untrained`` names, with what it asks of each."""
     settings, device = params.untrained, pick_device(params.device)
-    zeros: list[pd.DataFrame] = []
-    judged: list[pd.DataFrame] = []
+    tables: dict[str, list[pd.DataFrame]] = {name: [] for name in MEASURES}
     filters: dict[str, np.ndarray] = {}
     for network in measured_networks(params):
         training = params.trainings_of(network)[0]  # all trainings of a network have one build, and the same images
@@ -51,23 +52,21 @@ def measure(params: Params, advance: Advance) -> Untrained:
             fresh = fresh_weights(params, training, draw)
             if network in settings.filters:
                 kernels.append(first_two(fresh, subject.first_filters))
-            if network in {*settings.zeros, *settings.selectivity}:
+            wanted = [name for name in MEASURES if network in getattr(settings, name)]
+            if wanted:
                 drawn = with_statistics(params, subject, fresh, draw).for_inference(device)
-                if network in settings.zeros:
-                    zeros.append(zeros_of(params, drawn, network, draw))
-                if network in settings.selectivity:
-                    judged.append(selectivity_of(params, drawn, network, draw))
+            for name in wanted:
+                tables[name].append(MEASURES[name](params, drawn).assign(network=network, draw=draw))
             advance()
         if kernels:
             first, second = zip(*kernels, strict=True)
             filters |= {f"{network}/first": np.stack(first), f"{network}/second": np.stack(second)}
-    return Untrained(
-        zeros=_together(zeros, "zeros.parquet"), selectivity=_together(judged, "selectivity.parquet"), filters=filters
-    )
+    return Untrained(**{name: _together(parts, name) for name, parts in tables.items()}, filters=filters)
 
 
 def _together(tables: list[pd.DataFrame], name: str) -> pd.DataFrame:
-    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(COLUMNS[name]))
+    columns = list(COLUMNS[f"{name}.parquet"])
+    return pd.concat(tables, ignore_index=True)[columns] if tables else pd.DataFrame(columns=columns)
 
 
 def fresh_weights(params: Params, training: str, draw: int) -> nn.Module:
@@ -112,19 +111,32 @@ def first_two(network: nn.Module, first: str) -> tuple[np.ndarray, np.ndarray]:
     return weights[first], weights[second]
 
 
-def zeros_of(params: Params, drawn: Subject, network: str, draw: int) -> pd.DataFrame:
+def zeros(params: Params, drawn: Subject) -> pd.DataFrame:
     """The share of zeros of each layer and image, of as many images as stage extract gives the untrained network."""
     views = drawn.views(params.extract.batch_size, params.extract.control_images)
     counts = zero_fractions(drawn.network, views, [layer.name for layer in drawn.layers])
     tables = []
     for layer in drawn.layers:
         images, fractions = counts[layer.name].result()
-        heading = {"network": network, "draw": draw, **layer.heading()}
-        tables.append(pd.DataFrame({**heading, "image": images, "zero_fraction": fractions}))
+        tables.append(pd.DataFrame({**layer.heading(), "image": images, "zero_fraction": fractions}))
     return pd.concat(tables, ignore_index=True)
 
 
-def selectivity_of(params: Params, drawn: Subject, network: str, draw: int) -> pd.DataFrame:
+def energy(params: Params, drawn: Subject) -> pd.DataFrame:
+    """The energies of stage deconvolve, of the first and the last convolution that it carries back.
+
+    No rows where nobody knows the subject of the images.
+    """
+    settings = params.deconvolve
+    if drawn.prepared.subject_mask is None:
+        return pd.DataFrame(columns=list(COLUMNS["energy.parquet"]))
+    carried = [layer for layer in drawn.layers if layer.kind == "conv"][::2]
+    images = in_turn(drawn.prepared.labels).head(settings.energy_images)
+    layers = [carried[0], carried[-1]] if len(carried) > 1 else carried
+    return energies(drawn, "untrained", images, layers, settings.batch_size, lambda count: None)
+
+
+def judged(params: Params, drawn: Subject) -> pd.DataFrame:
     """The verdicts of stage selectivity on the units of the convolutions whose receptive field fits in the image."""
     settings = params.selectivity
     layers = [
@@ -138,5 +150,13 @@ def selectivity_of(params: Params, drawn: Subject, network: str, draw: int) -> p
     tables = []
     for layer in layers:
         columns = selectivity.measures(shown, *answers[layer.name], settings.weakest)
-        tables.append(selectivity.rows_of(network, "untrained", layer, columns, settings).assign(draw=draw))
-    return pd.concat(tables, ignore_index=True)[list(COLUMNS["selectivity.parquet"])]
+        tables.append(selectivity.rows_of(drawn.name, "untrained", layer, columns, settings))
+    return pd.concat(tables, ignore_index=True)
+
+
+MEASURES: dict[str, Callable[[Params, Subject], pd.DataFrame]] = {
+    "zeros": zeros,
+    "energy": energy,
+    "selectivity": judged,
+}
+"""What is measured in each draw, by the table and the parameter that asks for it."""

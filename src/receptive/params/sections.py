@@ -336,6 +336,8 @@ class Untrained(Section):
     """Number of networks with fresh weights."""
     zeros: list[Network]
     """Networks whose zeros are counted in every draw (claim 7)."""
+    energy: list[Network]
+    """Networks whose first and last convolution are carried back in every draw (claim 9)."""
     selectivity: list[Network]
     """Networks whose low layers are shown gratings in every draw (claims 1 and 2)."""
     filters: list[Network]
