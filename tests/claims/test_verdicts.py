@@ -149,7 +149,7 @@ def world(rng: np.random.Generator, truth: float) -> dict[int, list]:
         shares.append(measured("it", difference_of_shares(first, 220, second, 220), "units"))
     images = []
     for _ in range(12):
-        values = truth - 1 + rng.exponential(1, 200)
+        values = truth - 1 + rng.gamma(4, 1 / 4, 300)  # skewed
         images.append(measured("it", bootstrap(values, rng=rng, resamples=500), "images"))
     return {number: with_size(rows) for number, rows in enumerate((few, shares, images), 1)}
 
