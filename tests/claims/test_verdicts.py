@@ -188,3 +188,11 @@ def test_planted_effects_are_found():
     assert decided.count("supported") >= 30
     assert "contradicted" not in decided
     assert "equivalent" not in decided
+
+
+def test_the_docs_list_every_smallest_effect():
+    page = (planted.ROOT / "docs/claims.md").read_text()
+    rows = [line for line in page.splitlines() if line.count("|") == 5]
+    for claim in registry.claims():
+        for quantity, (size, reason) in of_claim(claim).items():
+            assert f"| {claim.NUMBER} | {quantity} | {size:g} | {reason} |" in rows

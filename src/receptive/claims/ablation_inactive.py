@@ -30,7 +30,7 @@ CONTROL = (
 )
 RULE = (
     "Three rows decide: the share in ResNet34 minus that in PlainNet34, dL of ResNet34, and that minus dL of "
-    "PlainNet34. Supported where every interval lies above 0; without an inactive unit there is no dL to measure. "
+    "PlainNet34. Without an inactive unit there is no dL to measure. "
     "Noise on active units is shown beside and decides nothing: it tells how large such changes are."
 )
 FIRST, SECOND = "resnet34", "plainnet34"

@@ -29,7 +29,7 @@ CONTROL = (
 )
 RULE = (
     "Of VGGCNN and AlexCNN each, the fall from the first to the last convolution and what it is beyond that before "
-    "training, and the difference between the two decide: supported where all five intervals over images lie above 0. "
+    "training, and the difference between the two decide, over images. "
     "The other networks are shown beside. Where the recipes of the two differ, the remark says how, and the row "
     "compares recipes as well as networks."
 )

@@ -27,8 +27,8 @@ CONTROL = (
     "seeing more of the image alone."
 )
 RULE = (
-    "Two rows of VGGCNN decide: the rise minus that before training, and minus that of the pixels. Supported where "
-    "both intervals over images lie above 0; they allow for images that are neighbours of several others and of each "
+    "Two rows of VGGCNN decide: the rise minus that before training, and minus that of the pixels. Intervals "
+    "over images allow for images that are neighbours of several others and of each "
     "other. Shown beside: the same of the other networks, and from the first to the "
     "last convolution."
 )

@@ -28,7 +28,7 @@ STATISTIC = (
 )
 CONTROL = "The same differences between the starting images themselves."
 RULE = (
-    "AlexCNN's and VGGCNN's colour and texture decide: supported where all four intervals over classes lie above 0. "
+    "AlexCNN's and VGGCNN's colour and texture decide, over classes. "
     "Noise is itself full of colour, pixel by pixel, which no eye sees as colour: the blur takes it out. Beside stands "
     "the chroma of single pixels."
 )

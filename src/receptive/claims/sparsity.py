@@ -29,7 +29,7 @@ CONTROL = (
 )
 RULE = (
     "Of VGGCNN and AlexCNN each, the correlation, what it is beyond that before training, and the difference at the "
-    "pools, and the difference between the two decide: supported where all seven intervals over images lie above 0. "
+    "pools, and the difference between the two decide, over images. "
     "That a maximum over several responses is zero less often needs no training; there the control is only shown. The "
     "other networks are shown beside. Where the recipes of the two differ, the remark says how, and the row compares "
     "recipes as well as networks."
