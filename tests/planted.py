@@ -262,7 +262,8 @@ def mean_stimuli(rng: np.random.Generator, means: np.ndarray, baseline: np.ndarr
     """
     halves = [baseline + means + noise * rng.normal(size=means.shape) for _ in range(2)]
     counts = np.full((2, len(means)), [[100], [200]])
-    of_halves = baseline - 0.1, baseline + 0.05  # the halves' other patches differ, too
+    differs = 0.1 * rng.normal(size=baseline.shape)  # the halves' other patches, too
+    of_halves = baseline - differs, baseline + differs / 2
     halves = [half + of - baseline for half, of in zip(halves, of_halves, strict=True)]
     return {
         "mean_interior": (halves[0] + 2 * halves[1]) / 3, "count_interior": counts.sum(0),

@@ -125,6 +125,14 @@ def test_the_interval_covers_the_detail_that_is_lost():
     assert np.mean((found[:, 1] <= truth) & (truth <= found[:, 2])) >= 0.9
 
 
+def test_without_noise_the_detail_is_that_of_the_means():
+    """Each half less its own mean of all patches: these differ, and leave nothing behind."""
+    rng = np.random.default_rng(4)
+    means = smooth(rng, 5, 12) + 0.03 * rng.normal(size=(5, 12, 12, 3))
+    kept = kept_detail(mean_stimuli(rng, means, rng.random((12, 12, 3)), 0.0), WHOLE)
+    np.testing.assert_allclose(kept, high_frequency_share(means))
+
+
 def test_pictures_of_noise_alone_have_no_detail():
     rng = np.random.default_rng(3)
     noise = mean_stimuli(rng, np.zeros((200, 12, 12, 3)), np.zeros((12, 12, 3)), 0.1)
