@@ -34,8 +34,8 @@ CONTROL = (
     "for the maximized images, and the natural patches' share in place of the mean stimulus's."
 )
 RULE = (
-    "ResNet34 decides, as in KS's figures: agreement in the lowest shown layer, and both measures of detail. Supported "
-    "where all three intervals over units lie above 0. The maximized images are those with redirected gradients, "
+    "ResNet34 decides, as in KS's figures: agreement in the lowest shown layer, and both measures of detail. "
+    "The maximized images are those with redirected gradients, "
     "which every shown unit has; KS's own setting leaves many units without a gradient and is shown beside."
 )
 NETWORK = "resnet34"
