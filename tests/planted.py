@@ -29,8 +29,20 @@ def repeated(*networks: str, times: int) -> dict[str, list[str]]:
     return {name: [name, *(f"{name}-{number}" for number in range(2, times + 1))] for name in networks}
 
 
-def study(trainings: Iterable[str] | dict[str, list[str]], *, seed: int = 0, settings=None, **data) -> Study:
-    """A study of these networks, each trained once or as listed; data by the names of ``Study``'s attributes."""
+def study(
+    trainings: Iterable[str] | dict[str, list[str]],
+    *,
+    seed: int = 0,
+    settings=None,
+    drawn=None,
+    noise_starts=None,
+    **data,
+) -> Study:
+    """A study of these networks, each trained once or as listed; data by the names of ``Study``'s attributes.
+
+    Args:
+        drawn: networks with untrained draws, by the fields of params.untrained.
+    """
     if not isinstance(trainings, dict):
         trainings = {name: [name] for name in trainings}
     read = load_params(ROOT / "params.yaml")
@@ -48,13 +60,18 @@ def study(trainings: Iterable[str] | dict[str, list[str]], *, seed: int = 0, set
         MaximizeGroup(layers=["low", "high"], objective="neuron", preset=name) for name in ("ks", "ks_redirected")
     ]
     groups += [
-        MaximizeGroup(layers=["scores"], objective="class", preset="tg_class", initialisation=start)
-        for start in ("noise", "mean")
+        MaximizeGroup(layers=["scores"], objective="class", preset="tg_class", initialisation=start, starts=starts)
+        for start, starts in (("noise", noise_starts), ("mean", None))
     ]
     maximize = read.maximize.model_copy(update={"groups": groups, "channels": 8})
     identity = read.identity.model_copy(update={"images": 300})
     params = read.model_copy(
         update={"models": list(trainings), "trainings": recorded, "seed": seed, "claims": claims, "channels": {}}
+        | {
+            "untrained": read.untrained.model_copy(
+                update={"zeros": [], "energy": [], "selectivity": [], "filters": []} | (drawn or {})
+            )
+        }
         | {"maximize": maximize, "identity": identity, "device": "cpu"}
     )
     return Study(params, **data)
@@ -123,35 +140,51 @@ def zeros(trained: dict[str, float], untrained: dict[str, float], count=80, seed
 
 
 def energies(trained, untrained, count=60, seed=0, network="n") -> pd.DataFrame:
-    """energy.parquet of c1, c2, c3 and fc with these shares outside; an image's own offset is in all of them."""
+    """energy.parquet of c1, c2, c3 and fc: of each so much less outside the own subject than outside the others'.
+
+    An image's own offset is in all of its shares; outside the others' subjects lies 0.6 on the average.
+    """
     rng = np.random.default_rng(seed)
     parts = []
-    for state, shares in (("trained", trained), ("untrained", untrained)):
+    for state, kept in (("trained", trained), ("untrained", untrained)):
         offset = rng.normal(0, 0.05, count)
-        for (name, depth, kind), share in zip([CHAIN[0], *CHAIN[2:4], CHAIN[5]], shares, strict=True):
+        for (name, depth, kind), less in zip([CHAIN[0], *CHAIN[2:4], CHAIN[5]], kept, strict=True):
             heading = {"network": network, "state": state, "layer": name, "alias": name, "depth": depth, "kind": kind}
-            values = {"energy_outside_fraction": share + offset, "image_energy_outside_fraction": 0.6}
-            parts.append(pd.DataFrame({**heading, "image": np.arange(count), **values}))
+            shares = {"outside_others_fraction": 0.6 + offset, "others_outside_fraction": 0.6 + offset[::-1]}
+            shares["energy_outside_fraction"] = 0.6 - less + offset + offset[::-1] - offset.mean()
+            parts.append(pd.DataFrame({**heading, "image": np.arange(count), **shares}))
+            parts[-1]["image_energy_outside_fraction"] = 0.6
     return pd.concat(parts, ignore_index=True)
 
 
-def purities(rises: dict[str, float], seed=0, count=200, mapped=("c4", "c5")) -> dict[str, pd.DataFrame]:
-    """Tables of stage embed: purity 0.2 in the first of three layers, rising linearly by ``rises[state]``.
+def purities(rises: dict[str, float], seed=0, count=200, mapped=("c4", "c5")) -> dict:
+    """What stage embed writes of four classes: purity 0.2 in the first of three layers, rising by ``rises[state]``.
 
-    The noise of an image is in all of its layers.
+    An image has as many of its own class among its ten neighbours as the purity says, rounded at random; which they are
+    is drawn. The same images are hard in all layers and states.
     """
-    depths = {"c1": 1, "c4": 2, "c5": 3}
+    depths, kept = {"c1": 1, "c4": 2, "c5": 3}, 10
     rng = np.random.default_rng(seed)
-    rows, by_image = [], []
-    shared = rng.normal(0, 0.3, count)  # cancels only where the differences are paired
+    labels = np.arange(count) % 4
+    rows, by_image, neighbours = [], [], {}
+    hard = rng.uniform(-0.1, 0.1, count)
     for state, rise in rises.items():
         for name, depth in depths.items():
-            value = 0.2 + rise * (depth - 1) / 2 + shared + rng.normal(0, 0.02, count)
+            near = np.empty((count, kept), np.int32)
+            for image in range(count):
+                wanted = 0.2 + rise * (depth - 1) / 2 + hard[image]
+                own = int(np.floor(kept * wanted + rng.random()))
+                same = np.flatnonzero((labels == labels[image]) & (np.arange(count) != image))
+                other = np.flatnonzero(labels != labels[image])
+                near[image] = [*rng.choice(same, own, False), *rng.choice(other, kept - own, False)]
+            value = (labels[near] == labels[:, None]).mean(1)
             heading = {"state": state, "layer": f"{name}.relu"}
             rows.append({**heading, "alias": name, "depth": depth, "kind": "conv", "value": value.mean()})
-            by_image.append(pd.DataFrame({**heading, "image": np.arange(count), "value": value}))
+            by_image.append(pd.DataFrame({**heading, "image": np.arange(count), "label": labels, "value": value}))
+            neighbours[f"{state}/{name}.relu"] = near
     layers = pd.DataFrame({"layer": [f"{name}.relu" for name in mapped]})
-    return {"purity": pd.DataFrame(rows), "purity_images": pd.concat(by_image), "layers": layers}
+    tables = {"purity": pd.DataFrame(rows), "purity_images": pd.concat(by_image), "layers": layers}
+    return tables | {"neighbours": neighbours}
 
 
 def identities(gaps: dict[str, float], seed=0, units=(40, 60), measures=("responses", "stimuli")):
@@ -222,11 +255,32 @@ def smooth(rng: np.random.Generator, units: int, size: int) -> np.ndarray:
     return 0.1 * np.repeat(np.array(waves)[..., None], 3, -1)
 
 
+def mean_stimuli(rng: np.random.Generator, means: np.ndarray, baseline: np.ndarray, noise: float) -> dict:
+    """Arrays of stage stimuli: a mean over a baseline, with noise of its own in each half of the images.
+
+    The first half has a third of the patches.
+    """
+    halves = [baseline + means + noise * rng.normal(size=means.shape) for _ in range(2)]
+    counts = np.full((2, len(means)), [[100], [200]])
+    differs = 0.1 * rng.normal(size=baseline.shape)  # the halves' other patches, too
+    of_halves = baseline - differs, baseline + differs / 2
+    halves = [half + of - baseline for half, of in zip(halves, of_halves, strict=True)]
+    return {
+        "mean_interior": (halves[0] + 2 * halves[1]) / 3, "count_interior": counts.sum(0),
+        "baseline_interior": (of_halves[0] + 2 * of_halves[1]) / 3, "half_interior": halves[0],
+        "half_count_interior": counts[0], "half_baseline_interior": of_halves[0],
+        "half_share_interior": np.array(1 / 3),
+    }  # fmt: skip
+
+
 def maximized_neurons(
     networks=("resnet34",), agrees=True, top_loses_detail=True, statuses=None, boxes=None, units=8,
-    with_stimuli=("low", "high"),
+    with_stimuli=("low", "high"), noise=0.0,
 ) -> Study:  # fmt: skip
-    """A study of two layers of 12 and 16 px: mean stimuli over a baseline, and maximized images on a grey start."""
+    """A study of two layers of 12 and 16 px: mean stimuli over a baseline, and maximized images on a grey start.
+
+    ``noise`` is that of each half of the images in the mean stimuli.
+    """
     rng = np.random.default_rng(1)
     rows, pixels, stimuli, layers = [], {}, {}, []
     boxes = boxes or {"low": (4, 4, 16, 16), "high": (8, 8, 24, 24)}
@@ -237,7 +291,7 @@ def maximized_neurons(
         shapes, detail = smooth(rng, units, size), 0.1 * rng.normal(size=(units, size, size, 3))
         means = shapes + (0 if name == "high" and top_loses_detail else 1) * detail
         baseline = rng.random((size, size, 3))  # what all patches share says nothing of a unit
-        stimuli[name] = {"mean_interior": baseline + means, "baseline_interior": baseline}
+        stimuli[name] = mean_stimuli(rng, means, baseline, noise)
         own = shapes + detail if agrees else np.roll(shapes + detail, 1, 0)
         seen = own[:, max(0, -top) : size - max(0, bottom - SIDE), max(0, -left) : size - max(0, right - SIDE)]
         for preset in ("ks", "ks_redirected"):
@@ -263,26 +317,29 @@ def maximized_neurons(
 def class_images(
     networks, noise: np.ndarray, mean: np.ndarray, statuses=("ok",) * 4, shown: Prepared | None = None, seed=3
 ) -> Study:
-    """A study with class images by initialisation, class x y x x x channel."""
+    """A study with class images by initialisation, class x y x x x channel; of noise also several starts, in turn."""
     rows, pixels, shown = [], {}, shown or images()
     for name, pictures in (("noise", noise), ("mean", mean)):
         pixels[f"scores/class/tg_class/{name}"] = pictures
-        for unit in range(4):
+        for place in range(len(pictures)):
+            unit, start = place % 4, place // 4
             heading = {"layer": "scores", "objective": "class", "preset": "tg_class", "initialisation": name}
-            rows.append({**heading, "unit": unit, "status": statuses[unit] if name == "mean" else "ok"})
+            status = statuses[unit] if name == "mean" else "ok"
+            rows.append({**heading, "unit": unit, "start": start, "status": status})
     layers = [layer("low", 12), layer("high", 16), layer("scores", None, units=4)]
     return study(
         networks,
         seed=seed,
+        noise_starts=len(noise) // 4,
         maximization=lambda training: (pd.DataFrame(rows), pixels),
         prepared=lambda dataset, classes: shown,
         load=lambda params, training, trained: subject(training, shown, layers=layers),
     )
 
 
-def grey_texture(strength: float, seed: int = 0) -> np.ndarray:
+def grey_texture(strength: float, seed: int = 0, count: int = 4) -> np.ndarray:
     """Detail without colour, class x y x x x channel."""
-    texture = np.random.default_rng(seed).normal(0.5, strength, (4, SIDE, SIDE, 1))
+    texture = np.random.default_rng(seed).normal(0.5, strength, (count, SIDE, SIDE, 1))
     return np.repeat(texture, 3, -1)
 
 

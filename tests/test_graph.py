@@ -109,6 +109,8 @@ def _texts(folder: Path) -> list[Path]:
 
 MEASUREMENTS = [name for name in stages() if "${key}" in stages()[name]["cmd"] and name != "train"]
 OF_A_NETWORK = ["train", *MEASUREMENTS]
+OF_ALL = {"untrained", "claims", "report"}
+"""Stages of all networks at once."""
 
 
 def of(networks, names=OF_A_NETWORK) -> set[str]:
@@ -127,19 +129,19 @@ def test_the_digits_concern_the_network_of_digits(edited):
     # and when other digits come of it:
     (edited.folder / "data/prepared/digits/content").write_text("other digits")
     changed = edited.changed() - {"prepare@digits"}
-    assert changed - {"claims", "report"} == of(["digitcnn"]) - of(["digitcnn"], ["sparsity", "filters"])
+    assert changed - OF_ALL == of(["digitcnn"]) - of(["digitcnn"], ["sparsity", "filters"])
 
 
 @pytest.mark.slow
 def test_the_five_classes_concern_fivecnn(edited):
     edited.compose("data.five=[tissue,cat,coffee,dahlia,rocket]")
-    assert edited.changed() - {"claims", "report", "track"} == of(["fivecnn"])
+    assert edited.changed() - OF_ALL - {"track"} == of(["fivecnn"])
 
 
 @pytest.mark.slow
 def test_a_recipe_concerns_the_training_of_its_network(edited):
     edited.compose("train.alexcnn.weight_decay=0.001")
-    assert edited.changed() - {"claims"} == {"train@alexcnn"}
+    assert edited.changed() - OF_ALL == {"train@alexcnn"}
 
 
 @pytest.mark.slow
@@ -165,10 +167,10 @@ def test_readers_words_and_claims_concern_no_training(edited, path, text, concer
 @pytest.mark.slow
 def test_a_family_concerns_its_networks(edited):
     add(edited, "networks/families/vggcnn.py", "\n# more words\n")
-    touched = edited.changed() - {"claims", "report"}
+    touched = edited.changed() - OF_ALL
     assert touched == of(["vggcnn"]) - of(["vggcnn"], ["sparsity", "filters"])
     add(edited, "networks/families/resnet.py", "\n# more words\n")
-    both = edited.changed() - {"claims", "report"} - touched
+    both = edited.changed() - OF_ALL - touched
     assert both == of(["resnet34", "plainnet34"]) - of(["resnet34", "plainnet34"], ["sparsity", "filters"])
 
 

@@ -49,7 +49,8 @@ COLUMNS = {  # of data/<folder>/<network>/<table>.parquet
 COLUMNS["deconvolution/units"] = [*COLUMNS["activations/preferred"], "alias", "depth", "response", "peak"]
 ENERGY = [
     *("network", "state", "layer", "alias", "depth", "kind", "image", "label", "energy"),
-    *("energy_outside_fraction", "area_outside_fraction", "image_energy_outside_fraction"),
+    *("energy_outside_fraction", "outside_others_fraction", "others_outside_fraction"),
+    *("area_outside_fraction", "image_energy_outside_fraction"),
 ]
 DESCRIPTION = [
     *("channels", "classes", "dataset", "epochs", "first_filters", "image_size", "network", "normalisation", "options"),

@@ -15,6 +15,7 @@ from receptive.artifacts.embedding import (
     LayerMap,
     read_embedding,
     read_grids,
+    read_neighbours,
     read_region_patches,
     write_embedding,
 )
@@ -27,6 +28,7 @@ CONTENT = Embedding(
     **{name: table_of(COLUMNS[f"{name}.parquet"], 2 + at) for at, name in enumerate(TABLES)},
     maps={"c1.relu": LayerMap(table_of(COLUMNS["<layer>.parquet"], 5), GRIDS)},
     units=UnitPatches(table_of(COLUMNS["units.parquet"], 3), {"c1.relu": np.ones((3, 2, 2, 3), np.float16)}),
+    purity_neighbours={"trained/c1.relu": np.array([[1, 2], [0, -1], [0, 1]], np.int32)},
     metrics={"purity.c1": 0.5},
 )
 
@@ -48,12 +50,16 @@ def test_everything_is_read_back(stored):
     units = read_region_patches("toy")
     pd.testing.assert_frame_equal(units.rows, CONTENT.units.rows)
     np.testing.assert_array_equal(units.patches["c1.relu"], CONTENT.units.patches["c1.relu"])
+    neighbours = read_neighbours("toy")
+    assert list(neighbours) == ["trained/c1.relu"]
+    np.testing.assert_array_equal(neighbours["trained/c1.relu"], [[1, 2], [0, -1], [0, 1]])
     names = {*COLUMNS} - {"<layer>.parquet"} | {"c1.relu.parquet", "c1.relu.npz", "units.npz", "metrics.json"}
+    names |= {"purity_neighbours.npz"}
     assert set(files(FOLDER)) == names
 
 
 def test_the_same_content_is_written_twice_with_the_same_bytes(tmp_path, monkeypatch):
-    assert len(written_twice(tmp_path, monkeypatch, lambda: write_embedding("toy", CONTENT))) == 10
+    assert len(written_twice(tmp_path, monkeypatch, lambda: write_embedding("toy", CONTENT))) == 11
 
 
 @pytest.mark.parametrize("name", [*TABLES, "units", "c1.relu"])
@@ -69,4 +75,5 @@ def test_tables_are_refused_where_they_lack_something(stored, name):
 
 def test_missing_and_damaged_arrays_are_named_with_the_cure(stored):
     refuses_missing_and_damaged(FOLDER / "c1.relu.npz", STAGE, lambda: read_grids("toy", "c1.relu"))
+    refuses_missing_and_damaged(FOLDER / "purity_neighbours.npz", STAGE, lambda: read_neighbours("toy"))
     refuses_missing_and_damaged(FOLDER / "units.npz", STAGE, lambda: read_region_patches("toy"))

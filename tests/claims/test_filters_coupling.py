@@ -25,7 +25,7 @@ def test_weights_that_follow_likeness():
     assert row.low == pytest.approx(1 - row.control_high)
     assert row.high == pytest.approx(1 - row.control_low)
     assert row.p_value == 1 / 101
-    assert (row.units, row.decides, row.verdict) == (40, True, "supported")
+    assert (row.units, row.decides, row.verdict) == (planted.RING, True, "supported")
     before = pick(rows, "resnet34", Quantity.BEFORE, beyond=DEALT)
     assert abs(before.value) < 0.2
     assert before.p_value > 0.01

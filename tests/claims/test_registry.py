@@ -130,5 +130,9 @@ def test_metrics_are_numbers_under_names_that_mlflow_takes():
     row = measured("share", (1, 0.5, 2), "units", what="share (of units)", networks=("a", "b"))
     missing = not_measured("x", "none", networks=("c",))
     beside = measured("z", (1, 0.5, 2), "units", networks=("d",), decides=False)
-    assert registry.metrics({3: [row, missing, beside]}) == {"claim_03": {"verdict": 0, "a_-_b.share_of_units": 1}}
+    undecided = {"verdict": 0, "decided": 0, "flips": 0}
+    assert registry.metrics({3: [row, missing, beside]}) == {"claim_03": undecided | {"a_-_b.share_of_units": 1}}
+    assert registry.metrics({5: [row]})["claim_05"] == {
+        "verdict": 1, "decided": 1, "flips": 0, "a_-_b.share_of_units": 1
+    }  # fmt: skip
     assert registry.metrics({4: [missing]}) == {"claim_04": {}}

@@ -2,8 +2,19 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
-from receptive.claims.row import Row, across_trainings, decide, measured, not_measured, overall, speaks_of
+from receptive.claims.row import (
+    Row,
+    across_trainings,
+    beyond_untrained,
+    decide,
+    measured,
+    not_measured,
+    overall,
+    speaks_of,
+)
+from receptive.methods.inference import Estimate, over_trainings
 
 
 def of(training: str, row: Row) -> Row:
@@ -39,15 +50,24 @@ def test_the_verdict_is_that_of_the_interval(low, high, threshold, verdict):
         ("ss", "supported"),
         ("sn", "undecided"),
         ("su", "undecided"),
-        ("sc", "undecided"),
+        ("sc", "mixed"),
+        ("se", "mixed"),
+        ("ce", "mixed"),
+        ("scu", "undecided"),
+        ("sen", "undecided"),
         ("c", "contradicted"),
-        ("cu", "contradicted"),
-        ("cn", "contradicted"),
+        ("cc", "contradicted"),
+        ("cu", "undecided"),
+        ("cn", "undecided"),
+        ("ee", "equivalent"),
+        ("eu", "undecided"),
         ("un", "undecided"),
     ],
 )
 def test_a_claim_is_judged_by_the_rows_that_decide(verdicts, whole):
-    words = {"s": "supported", "c": "contradicted", "u": "undecided", "n": "not measured"}
+    words = {
+        "s": "supported", "c": "contradicted", "e": "equivalent", "u": "undecided", "n": "not measured"
+    }  # fmt: skip
     rows = [Row(quantity="q", what="q", layer=str(i), verdict=words[letter]) for i, letter in enumerate(verdicts)]
     beside = [Row(quantity="q", what="q", layer="beside", verdict=word, decides=False) for word in words.values()]
     assert overall(rows + beside) == whole
@@ -121,3 +141,66 @@ def test_one_training_speaks_of_itself_alone():
     assert speaks_of([several, nothing, beside]) == "networks trained like these"
     assert speaks_of([several, single]) == "these trained networks alone"
     assert speaks_of([nothing, beside]) == ""
+
+
+def test_untrained_draws_are_a_prediction_interval_beside_one_training():
+    """A trained value without a spread of its own: is it one more draw (Student's t; s sqrt(1 + 1/n))?"""
+    draws = [0.1, 0.3, 0.2, 0.4]
+    row = across_trainings(
+        [of("a", beyond_untrained("it", Estimate(1.0, 1.0, 1.0), draws, "units", beyond="untrained"))]
+    )
+    half = stats.t.ppf(0.975, 3) * np.std(draws, ddof=1) * (1 + 1 / 4) ** 0.5
+    assert (row.value, row.low, row.high) == pytest.approx((0.75, 0.75 - half, 0.75 + half))
+    assert (row.control, row.draws, row.over, row.beyond) == (
+        0.25,
+        (0.1, 0.3, 0.2, 0.4),
+        "units and untrained draws",
+        "untrained",
+    )
+    assert (row.control_low, row.control_high) == pytest.approx(over_trainings(draws)[1:])
+    assert row.freedom == pytest.approx(3)
+    assert row.verdict == "supported"
+
+
+def test_the_trained_networks_own_interval_is_joined_with_the_spread_of_the_draws():
+    draws = [0.0, 1.0]
+    row = across_trainings([of("a", beyond_untrained("it", Estimate(5.0, 3.0, 9.0), draws, "images"))])
+    half = stats.t.ppf(0.975, 1) * 0.5**0.5 * 1.5**0.5
+    assert (row.low, row.high) == pytest.approx((4.5 - np.hypot(2, half), 4.5 + np.hypot(4, half)))
+    same = across_trainings([of("a", beyond_untrained("it", Estimate(5.0, 3.0, 9.0), [1.0, 1.0], "images"))])
+    assert (same.low, same.high) == (2.0, 8.0)  # draws that agree by chance take nothing away
+
+
+def test_several_trainings_have_a_spread_of_their_own_beside_the_same_draws():
+    draws = [0.1, 0.3, 0.2, 0.4]
+    values = [1.0, 1.2, 1.4]
+    rows = [
+        of(name, beyond_untrained("it", Estimate(value, value, value), draws, "units"))
+        for name, value in zip(("a", "a-2", "a-3"), values, strict=True)
+    ]
+    row = across_trainings(rows)
+    own = stats.t.ppf(0.975, 2) * np.std(values, ddof=1) / 3**0.5
+    of_draws = stats.t.ppf(0.975, 3) * np.std(draws, ddof=1) / 4**0.5
+    assert (row.value, row.high - row.value) == pytest.approx((0.95, np.hypot(own, of_draws)))
+    assert (row.control, row.draws, row.repeats) == (0.25, tuple(draws), 3)
+    assert row.over == "trainings and units and untrained draws"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("trainings", "draws"), [(1, 5), (1, 20), (3, 5), (5, 20)])
+def test_trained_networks_that_learned_nothing_are_seldom_told_from_untrained_ones(trainings, draws):
+    """Networks differ (normal, 1) and images are shared (normal, 0.5): about 95% or more of intervals hold 0."""
+    rng, inside, worlds = np.random.default_rng(0), 0, 1000
+    for _ in range(worlds):
+        error = 0.5 * rng.normal()  # of the images, of all trained networks
+        values, control = rng.normal(size=trainings) + error, rng.normal(size=draws)
+        rows = [
+            of(
+                f"a-{number}",
+                beyond_untrained("it", Estimate(value, value - 0.98, value + 0.98), list(control), "images"),
+            )
+            for number, value in enumerate(values)
+        ]
+        row = across_trainings(rows)
+        inside += row.low < 0 < row.high
+    assert inside / worlds >= 0.93

@@ -41,7 +41,7 @@ def test_both_controls_must_be_exceeded():
 
 def test_a_smaller_share_contradicts():
     rows = selectivity_orientation.measure(
-        study({"resnet34": tuned({"trained": 0.1, "untrained": 0.5, "shuffled": 0.1})})
+        study({"resnet34": tuned({"trained": 0.1, "untrained": 0.5, "shuffled": 0.5})})
     )
     assert overall(rows) == "contradicted"
 

@@ -1,12 +1,14 @@
 """A study knows its networks, hands out what was planted, and puts trainings together."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import planted
 import pytest
 
 from receptive.artifacts.activations import read_units
-from receptive.claims.row import measured
+from receptive.claims.row import measured, not_measured
 from receptive.claims.study import Study
 from receptive.errors import ReceptiveError
 
@@ -49,6 +51,34 @@ def test_trainings_are_measured_pair_by_pair_and_marked():
     assert second.quantity == "y"
     (alone, _) = planted.study(["a", "b"]).across(measure, "a", "b", given=(1,))
     assert (alone.value, alone.networks, alone.trainings) == (9, ("a", "b"), ("a", "b"))
+
+
+def with_recipes(study, **changes):
+    """The study with one recipe for both of its networks, but for these changes of the second."""
+    recipe = study.params.train["resnet34"]
+    train = {"resnet34": recipe, "plainnet34": recipe.model_copy(update=changes)}
+    return replace(study, params=study.params.model_copy(update={"train": train}))
+
+
+def test_rows_say_where_the_recipes_of_two_networks_differ():
+    def measure(study, *trainings):
+        return [measured("x", (1, 0, 2), "images", reason="remark"), not_measured("x", "nothing")]
+
+    both = ("resnet34", "plainnet34")
+    study = planted.study(planted.repeated(*both, times=2))
+    equal = with_recipes(study)
+    assert equal.unequal(*both) == ""
+    assert [row.reason for row in equal.across(measure, *both)] == [
+        "remark", "resnet34 - plainnet34: nothing; resnet34-2 - plainnet34-2: nothing"
+    ]  # fmt: skip
+    unequal = with_recipes(study, epochs=study.params.train["resnet34"].epochs + 2, width=2.0)
+    words = f"recipes differ: width {study.params.train['resnet34'].width} against 2.0, epochs "
+    assert unequal.unequal(*both).startswith(words)
+    first, second = unequal.across(measure, *both)
+    assert first.reason.startswith(f"remark; {words}")
+    assert "recipes" not in second.reason  # nothing is compared
+    assert "recipes" not in unequal.across(measure, "plainnet34")[0].reason
+    assert planted.study(["a", "b"]).unequal("a", "b") == ""  # networks without recipes
 
 
 def test_maximized_images_come_by_layer_with_their_starts():

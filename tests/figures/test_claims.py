@@ -36,6 +36,17 @@ def test_a_row_is_its_value_its_interval_its_control_and_its_threshold():
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["measured", "control", "the paper's own"]
 
 
+def test_the_smallest_effect_of_interest_is_a_band_and_draws_are_strokes():
+    shown = row(threshold=0.1, smallest=0.05, control=(0.2, 0.1, 0.3), draws=(0.1, 0.3))
+    (axes,) = estimates([shown, row()], "x").axes
+    (band,) = [collection.get_paths()[0].vertices for collection in axes.collections]
+    assert (band[:, 0].min(), band[:, 0].max()) == pytest.approx((0.05, 0.15))
+    (strokes,) = lines(axes, CONTROL)  # in place of the control's point: each draw less their mean
+    assert strokes[0] == pytest.approx([0.0, 0.2])
+    legend = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert legend == ["measured", "untrained draws", "smallest effect of interest"]
+
+
 def test_a_difference_has_the_colour_of_its_first_network():
     difference = measured("it", (0.5, 0.2, 0.9), "units", networks=("vggcnn", "alexcnn"))
     (axes,) = estimates([difference], "x").axes

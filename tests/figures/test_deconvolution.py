@@ -134,25 +134,28 @@ def energies() -> pd.DataFrame:
         for depth, kind in ((1, "conv"), (3, "conv"), (8, "fc"))
         for value in (start - depth / 100 - (network == "alexcnn") / 1000,)
     ]
-    return pd.DataFrame(rows, columns=["network", "state", "depth", "kind", "value", "low", "high", "image_value"])
+    return pd.DataFrame(
+        rows, columns=["network", "state", "depth", "kind", "value", "low", "high", "image_value"]
+    ).assign(others_value=0.66)
 
 
 def test_energies_are_drawn_with_the_bands_that_are_handed_over():
     compared, rest = energy_outside_by_depth(energies()).axes
-    before, trained, last, before_too, trained_too, _, image, _ = compared.lines
+    before, trained, others, last, before_too, trained_too, _, _, image, *_ = compared.lines
     assert points(trained) == [pytest.approx(point) for point in ([1, 0.49], [3, 0.47], [8, 0.42])]
     assert points(before) == [pytest.approx(point) for point in ([1, 0.79], [3, 0.77], [8, 0.72])]
     assert points(trained_too)[0] == pytest.approx([1, 0.489])
     assert points(before_too)[0] == pytest.approx([1, 0.789])
     assert points(last) == [pytest.approx([8, 0.42])]  # the open square
     assert set(image.get_ydata()) == {0.62}
+    assert set(others.get_ydata()) == {0.66}
     assert band(compared.collections[0]) == {
         1.0: pytest.approx((0.44, 0.59)), 3.0: pytest.approx((0.42, 0.57)), 8.0: pytest.approx((0.37, 0.52))
     }  # fmt: skip
     assert [text.get_text() for text in compared.get_legend().get_texts()] == [
-        "vggcnn", "alexcnn", "the image itself", "before training"
+        "vggcnn", "alexcnn", "the image itself", "outside other images' subjects", "before training"
     ]  # fmt: skip
-    assert set(rest.lines[-2].get_ydata()) == {0.4}
+    assert set(rest.lines[-3].get_ydata()) == {0.4}
 
 
 def test_the_claim_says_where_no_subject_is_known():

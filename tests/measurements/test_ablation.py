@@ -16,6 +16,7 @@ DEAD, UNHEARD = 1, 3
 SETTINGS = Ablate(
     threshold=0.0,
     minibatch=2,
+    unit_draws=2,
     control_draws=2,
     control_images=4,
     sigmas=[0.5],

@@ -126,6 +126,13 @@ def test_energies_against_one_image_at_a_time(subject, convs, images):
             assert (row["label"], row["alias"], row["depth"], row["kind"]) == (label, layer.alias, layer.depth, "conv")
             assert row["energy"] == pytest.approx(carried.double().square().sum().item(), rel=1e-5)
             assert row["energy_outside_fraction"] == pytest.approx(energy_outside(carried, mask).item(), rel=1e-5)
+            rest = [other for other in images["image"] if other != image]
+            others = torch.from_numpy(subject.prepared.subject_mask[rest])
+            of_others = energy_outside(carried.expand(3, -1, -1, -1), others).mean().item()
+            assert row["outside_others_fraction"] == pytest.approx(of_others, rel=1e-5)
+            theirs = [deconvolve(subject.network, pixels(subject, other), [layer.name])[layer.name] for other in rest]
+            reverse = energy_outside(torch.cat(theirs), mask.expand(3, -1, -1)).mean().item()
+            assert row["others_outside_fraction"] == pytest.approx(reverse, rel=1e-5)
             assert row["area_outside_fraction"] == pytest.approx(1 - mask.double().mean().item())
             of_image = energy_outside(seen, mask).item()
             assert row["image_energy_outside_fraction"] == pytest.approx(of_image, rel=1e-5)

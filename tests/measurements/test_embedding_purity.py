@@ -10,6 +10,7 @@ from torch import nn
 from receptive.artifacts.embedding import COLUMNS
 from receptive.measurements.embedding_purity import purity_by_layer, shown_boxes
 from receptive.methods.embedding import Sample
+from receptive.methods.embedding_purity import purity_difference
 from receptive.methods.receptive_field.fields import BOX
 from receptive.params.reading import load_params
 
@@ -88,5 +89,8 @@ def test_the_table_holds_the_means_and_what_chance_gives(subject, measured):
     for row in table.to_dict("records"):
         layer = next(layer for layer in subject.layers if layer.name == row["layer"])
         assert row["value"] == pytest.approx(of(purity, row["state"], layer).mean())
+        near = purity.neighbours[f"{row['state']}/{layer.name}"]
+        of_pairs = purity_difference(subject.prepared.labels["label"].to_numpy(), [(1.0, near)])
+        assert (row["low"], row["high"]) == of_pairs[1:]
     assert table["chance"].tolist() == pytest.approx([7 / 15] * 6)  # of 15 others 7 have the label
     assert (table["points"] == 16).all()

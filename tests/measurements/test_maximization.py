@@ -16,6 +16,7 @@ from receptive.measurements.maximization import (
     Group,
     GroupImages,
     Natural,
+    as_shown,
     compare,
     find_group,
     maximize,
@@ -27,7 +28,7 @@ from receptive.measurements.maximization import (
     start,
     starting_pixels,
 )
-from receptive.methods.capture import for_inference
+from receptive.methods.capture import for_inference, responses_to
 from receptive.methods.maximization import PRESETS
 from receptive.methods.maximization import maximize as ascend
 from receptive.methods.unit_statistics import UnitStatistics, histogram_edges
@@ -76,7 +77,9 @@ def test_the_plan_holds_what_the_papers_show(params, prepared, groups):
     assert {"fc8/class/tg_class/noise", "fc8/class/tg_class/mean"} <= set(groups)
     assert all(g.preset.iterations == 4 for g in groups.values())
     for group in groups.values():
-        assert group.units == (tuple(range(3)) if group.objective == "class" else tuple(range(8)))
+        several = group.preset_name == "tg_class" and group.preset.initialisation == "noise"
+        units = tuple(range(3)) * (5 if several else 1) if group.objective == "class" else tuple(range(8))
+        assert group.units == units
     shown = plan(params, residual(prepared, width=0.5))
     assert 18 in shown[0].units  # the channel of KS
     assert {g.layer.alias for g in shown if g.preset_name == "ks"} == {"max pool", "layer 3", "layer 7"}
@@ -128,9 +131,30 @@ def test_neurons_are_those_of_the_whole_image(subject, groups, layer):
     pixels = subject.normalisation.inverse(whole.images).movedim(1, -1).numpy()
     top, left, bottom, right = group.box
     np.testing.assert_allclose(made.images, pixels[:, max(top, 0) : bottom, max(left, 0) : right], atol=1e-4)
-    np.testing.assert_allclose(made.activation, whole.activation, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(made.activation_unclipped, whole.activation, rtol=1e-4, atol=1e-4)
+    # what is shown: the image as it was seen, its pixels clipped, whole and through the plain network
+    clipped = subject.normalisation(torch.from_numpy(pixels).clamp(0, 1).movedim(-1, 1))
+    with torch.no_grad():
+        answers = responses_to(subject.network, clipped, [layer])[layer]
+    y, x = group.centre
+    expected = answers[torch.arange(len(group.units)), list(group.units), y, x]
+    np.testing.assert_allclose(made.activation, expected, rtol=1e-4, atol=1e-4)
     assert tuple(made.status) == whole.status
     assert "ok" in whole.status
+
+
+def test_what_is_shown_of_an_image_is_its_pixels_clipped_at_their_own_place(subject, groups):
+    """The mean image that is subtracted differs from place to place."""
+    group = groups["c4_1.relu/neuron/ks/zero"]
+    crop = group.crop
+    chance = torch.Generator().manual_seed(0)
+    images = 3 * torch.randn(8, 3, crop.bottom - crop.top, crop.right - crop.left, generator=chance)
+    mean = torch.from_numpy(np.random.default_rng(1).random((SIZE, SIZE, 3))).movedim(-1, 0).float()
+    mean = mean[:, crop.top : crop.bottom, crop.left : crop.right]
+    pixels = 0.2 * images + mean  # 0.2: the common standard deviation
+    shown = as_shown(subject, group, images)
+    torch.testing.assert_close(shown, (pixels.clamp(0, 1) - mean) / 0.2, atol=1e-5, rtol=0)
+    assert (shown - images).abs().max() > 1
 
 
 @pytest.mark.slow
@@ -164,12 +188,14 @@ def test_starting_pixels_are_what_no_step_would_change(subject, groups, kind):
 def test_noise_is_another_for_every_unit_and_group_and_the_same_whatever_its_company(subject, groups):
     group = of_kind(groups, "class/tg_class/noise")
     noise = start(subject, group)
-    assert noise.shape == (3, 3, SIZE, SIZE)
+    assert noise.shape == (5 * 3, 3, SIZE, SIZE)
+    assert group.starts == (0,) * 3 + (1,) * 3 + (2,) * 3 + (3,) * 3 + (4,) * 3
     assert abs(float(noise.mean())) < 0.02
     assert float(noise.std()) == pytest.approx(1, abs=0.02)
-    assert len({unit.numpy().tobytes() for unit in noise}) == 3
+    assert len({unit.numpy().tobytes() for unit in noise}) == 15
     alone = start(subject, replace(group, units=(2,)))
     assert torch.equal(alone[0], noise[2])
+    assert torch.equal(start(subject, replace(group, units=(0, 2, 2)))[2], noise[5])
     for other in (replace(group, seed=1), replace(group, preset_name="robust")):
         assert not torch.equal(start(subject, other), noise)
     assert not torch.equal(start(replace(subject, name="vggcnn-2"), group), noise)
@@ -231,7 +257,10 @@ def natural():
 @pytest.fixture(scope="module")
 def made():
     status = np.array(["zero_gradient", "ok", "ok", "ok", "ok", "ok", "diverged", "ok"])
-    return GroupImages(np.zeros((8, 2, 2, 3)), np.array([0, 1, 2, 3, 4, 5, np.nan, 9], "f4"), status)
+    images = np.zeros((8, 2, 2, 3))
+    images[3, 0, 0] = 1.5, -0.1, 1.0  # two of twelve values cannot be shown
+    shown = np.array([0, 1, 2, 3, 4, 5, np.nan, 9], "f4")
+    return GroupImages(images, shown, 2 * shown, status)
 
 
 def test_results_compare_with_their_own_natural_responses(groups, natural, made):
@@ -248,7 +277,16 @@ def test_results_compare_with_their_own_natural_responses(groups, natural, made)
     ].tolist() == ["c4_1.relu", "c4_1", "channel", "ks", "zero", 4, 7]
     box = of_neuron[["top_px", "left_px", "bottom_px", "right_px"]]
     assert (box == list(neuron.layer.field.box(4, 4))).all(axis=None)  # the middle of an 8 x 8 map
-    assert metrics_of(of_channel) == {"ok": 6, "zero_gradient": 1, "diverged": 1, "beyond_natural": 1 / 6}
+    assert metrics_of(of_channel) == {
+        "ok": 6,
+        "zero_gradient": 1,
+        "diverged": 1,
+        "beyond_natural": 1 / 6,
+        "beyond_natural_unclipped": 3 / 6,
+    }
+    np.testing.assert_array_equal(of_channel["activation_unclipped"], 2 * made.activation)
+    np.testing.assert_allclose(of_channel["outside_fraction"], [0, 0, 0, 2 / 12, 0, 0, 0, 0])
+    assert (of_channel["start"] == 0).all()
 
 
 def test_rows_and_pictures_are_in_the_groups_order(groups, natural, made):

@@ -7,7 +7,7 @@ import torch
 from subjects import noisy_images, subject_of, validation_views
 from torch import nn
 
-from receptive.measurements.stimuli import layers_with_stimuli, measure
+from receptive.measurements.stimuli import first_half, layers_with_stimuli, measure
 from receptive.methods.mean_stimulus import MODES
 from receptive.methods.receptive_field.fields import BOX
 from receptive.networks.parts.normalisation import Normalisation
@@ -87,6 +87,30 @@ def test_means_are_of_the_pixels_that_excite_a_unit(subject, stimuli):
         for unit, excited in enumerate(patches):
             assert arrays["count_interior"][unit] == len(excited) > 0
             np.testing.assert_allclose(arrays["mean_interior"][unit], np.mean(excited, 0), atol=1e-5)
+
+
+@torch.no_grad()
+def test_the_half_is_of_every_second_image_of_each_class(subject, stimuli):
+    labels = subject.prepared.labels.query("split == 'validation'")["label"].tolist()
+    assert labels == [0, 1, 1, 0, 1]
+    assert first_half(subject).tolist() == [True, True, False, False, True]
+    views = validation_views(subject)[[0, 1, 4]]
+    pixels = subject.normalisation.inverse(views).movedim(1, -1).numpy()
+    layer = subject.layers[0]
+    arrays = stimuli[layer.name]
+    responses = subject.network[: int(layer.name) + 1](views).numpy()
+    for unit in range(layer.units):
+        excited, every = [], []
+        for image, y, x in np.ndindex(3, *layer.map_size):
+            top, left, bottom, right = layer.field.box(y, x)
+            if min(top, left) >= 0 and max(bottom, right) <= SIDE:
+                every.append(pixels[image, top:bottom, left:right])
+                if responses[image, unit, y, x] > 0:
+                    excited.append(every[-1])
+        assert arrays["half_count_interior"][unit] == len(excited)
+        np.testing.assert_allclose(arrays["half_interior"][unit], np.mean(excited, 0), atol=1e-5)
+        np.testing.assert_allclose(arrays["half_baseline_interior"], np.mean(every, 0), atol=1e-5)
+    assert arrays["half_share_interior"] == pytest.approx(3 / 5)
 
 
 def test_a_mode_without_a_position_leaves_empty_arrays():

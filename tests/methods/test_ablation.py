@@ -1,6 +1,7 @@
 """Noise on inactive units: closed forms of a linear read-out, the draws, the intervals, and no trace left."""
 
 import copy
+import itertools
 import math
 from collections import OrderedDict
 from functools import partial
@@ -23,6 +24,7 @@ from receptive.methods.ablation import (
     losses_under_noise,
     on_one_unit,
     on_units,
+    over_minibatches,
     random_sets,
     rest_after,
     with_noise,
@@ -254,6 +256,7 @@ def measure(network, images, inactive, active, size=5, **changes):
     labels = torch.zeros(len(images), dtype=torch.int64)
     settings = {
         "minibatch": 4,
+        "unit_draws": 1,
         "draws": 5,
         "sweep_draws": 2,
         "sigmas": [0.5, 2.0],
@@ -323,19 +326,64 @@ def test_what_is_measured():
         assert row["control"] == pytest.approx([mean_loss(6, 0, 2, sigma=sigma) - mean_loss(6)], abs=1e-6)
 
 
-def test_one_unit_drawn_for_each_minibatch():
+def test_one_unit_drawn_for_each_minibatch_several_times():
     network, images = read_out(), pictures(12)
-    found = measure(network, images, [1, 3], [0, 2])
-    units = torch.tensor([1, 3])[torch.randint(2, (3,), generator=named("unit"))].repeat_interleave(4)
-    assert len(set(units.tolist())) == 2
+    found = measure(network, images, [1, 3], [0, 2], unit_draws=3)
+    drawn = [torch.randint(2, (3,), generator=named("unit", number)) for number in range(3)]
+    assert found["unit_draws"] == 3
+    assert (drawn[0] != drawn[2]).any()
     total = 0.0
-    for i in range(12):
+    for units, i in itertools.product([torch.tensor([1, 3])[of.repeat_interleave(4)] for of in drawn], range(12)):
         with torch.no_grad():
             pooled = network[:3](images[i : i + 1])
             plain = F.cross_entropy(network[3:](pooled).double(), torch.zeros(1, dtype=torch.int64))
             pooled[0, units[i]] += normal(i, (2, 4, 4))[0].clamp(min=0)
             total += (F.cross_entropy(network[3:](pooled).double(), torch.zeros(1, dtype=torch.int64)) - plain).item()
-    assert found["delta_loss_random"] == pytest.approx(total / 12, abs=1e-6)
+    assert found["delta_loss_random"] == pytest.approx(total / 36, abs=1e-6)
+
+
+def drawn_changes(rng, of_unit, images, minibatch, draws):
+    """Changes of the loss of images whose mini-batches have one unit each: its effect, times an image's own."""
+    units = rng.integers(0, len(of_unit), (draws, -(-images // minibatch))).repeat(minibatch, axis=1)[:, :images]
+    return torch.from_numpy(of_unit[units] * rng.exponential(1, images) + rng.normal(0, 0.5, (draws, images)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("images", "draws"), [(500, 4), (1000, 4), (1000, 1)])
+def test_the_interval_of_dl_rnd_holds_the_draw_of_the_unit(images, draws):
+    """Units differ in their effect by half as much as it is; the truth is the mean over units and images."""
+    rng = np.random.default_rng(0)
+    of_unit, times = rng.gamma(4, 1, 32), 400
+    inside, of_images = 0, 0
+    for _ in range(times):
+        changes = drawn_changes(rng, of_unit, images, 32, draws)
+        found = over_minibatches(changes, 32, rng, 500)
+        inside += found.low <= of_unit.mean() <= found.high
+        naive = inference.bootstrap(changes[0].numpy(), rng=rng, resamples=200)
+        of_images += naive.low <= of_unit.mean() <= naive.high
+    assert inside / times >= 0.92
+    if draws == 1:
+        assert of_images / times < 0.85  # what an interval over images promised
+
+
+@pytest.mark.slow
+def test_noise_that_changes_nothing_is_called_as_often_as_promised():
+    rng, called = np.random.default_rng(1), 0
+    for _ in range(400):
+        found = over_minibatches(torch.from_numpy(rng.normal(0, 1, (4, 500))), 32, rng, 500)
+        called += found.low > 0 or found.high < 0
+    assert called / 400 <= 0.08
+
+
+def test_several_draws_of_the_unit_are_averaged_by_minibatches():
+    """Two mini-batches of four and one of two images, whose means weigh as many images as they have."""
+    changes = torch.arange(20.0, dtype=torch.float64).reshape(2, 10) ** 2
+    found = over_minibatches(changes, 4, np.random.default_rng(0), 100)
+    assert found.value == pytest.approx(changes.mean().item())
+    of_image = changes.mean(0).numpy()
+    parts = np.array([of_image[:4].sum(), of_image[4:8].sum(), of_image[8:].sum()]) * 3 / 10
+    expected = scipy.stats.ttest_1samp(parts, 0).confidence_interval()  # of three values Student's t
+    assert found[1:] == pytest.approx(tuple(expected))
 
 
 def test_without_inactive_units_there_is_no_number_and_the_control_takes_one():

@@ -4,6 +4,7 @@ import copy
 import math
 from collections import OrderedDict
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -12,7 +13,13 @@ from torch import Tensor, nn
 
 from receptive.errors import ReceptiveError
 from receptive.methods.capture import for_inference
-from receptive.methods.deconvolution import deconvolve, deconvolve_units, energy_outside, whole_representation
+from receptive.methods.deconvolution import (
+    OutsideOthers,
+    deconvolve,
+    deconvolve_units,
+    energy_outside,
+    whole_representation,
+)
 from receptive.methods.receptive_field.graph import receptive_fields
 from receptive.networks import build
 from receptive.networks.torchvision_loader import import_torchvision
@@ -474,3 +481,24 @@ def test_energy_outside():
     shares = energy_outside(pictures, subject)
     assert shares[:3].tolist() == pytest.approx([0.9, 0.0, 1.0])
     assert shares[3].isnan()
+
+
+def test_energy_outside_the_others_subjects_pair_by_pair():
+    """Every reconstruction against every other image's subject, in batches of three and two; the fourth is blank."""
+    chance = torch.Generator().manual_seed(0)
+    pictures = torch.rand(5, 2, 6, 7, generator=chance) ** 3
+    pictures[3] = 0
+    masks = torch.rand(5, 6, 7, generator=chance) < torch.tensor([0.1, 0.3, 0.5, 0.6, 0.9])[:, None, None]
+    pairs = np.array([[energy_outside(one[None], mask[None]).item() for mask in masks] for one in pictures])
+    others = OutsideOthers(masks.double().sum(0), 5)
+    shares = torch.cat([others.add(pictures[rows], masks[rows]) for rows in (slice(0, 3), slice(3, 5))])
+    own = energy_outside(pictures, masks)
+    reverse = others.of_others(own, masks)
+    for i in range(5):
+        rest = [j for j in range(5) if j != i]
+        assert shares[i].item() == pytest.approx(np.mean(pairs[i, rest]), nan_ok=True)
+        expected = np.nan if i == 3 else np.mean([pairs[j, i] for j in rest if j != 3])
+        assert reverse[i].item() == pytest.approx(expected, nan_ok=True)
+    alone = OutsideOthers(masks[:1].double().sum(0), 1)
+    assert alone.add(pictures[:1], masks[:1]).isnan().all()
+    assert alone.of_others(own[:1], masks[:1]).isnan().all()

@@ -2,10 +2,17 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 from sklearn.neighbors import NearestNeighbors
 
 from receptive.methods import embedding_purity as purity
-from receptive.methods.embedding_purity import chance, label_purity, mean_purity, nearest_neighbours
+from receptive.methods.embedding_purity import (
+    chance,
+    label_purity,
+    mean_purity,
+    nearest_neighbours,
+    purity_difference,
+)
 
 
 def literal_neighbours(vectors, count, groups):
@@ -93,3 +100,29 @@ def test_patches_of_one_image_would_flatter():
 def test_chance_counts_other_groups_only():
     labels, groups = np.array([0, 0, 0, 1]), np.array([0, 0, 1, 2])
     np.testing.assert_allclose(chance(labels, groups), [1 / 2, 1 / 2, 2 / 3, 0])
+
+
+def test_the_interval_of_purity_is_the_sum_over_all_pairs_of_edges_that_share_a_point(cloud):
+    """Word for word: the product of the deviations of any two pairs of points with a point in common."""
+    vectors, _, labels = cloud
+    spaces = [(1.0, nearest_neighbours(vectors, 3)[0]), (-1.0, nearest_neighbours(vectors[:, :2], 4)[0])]
+    found = purity_difference(labels, spaces)
+    pairs, value = {}, 0.0
+    for sign, near in spaces:
+        mean = np.mean([labels[i] == labels[j] for i in range(60) for j in near[i]])
+        value += sign * mean
+        for i in range(60):
+            for j in near[i]:
+                key = frozenset((i, int(j)))
+                deviation = sign * ((labels[i] == labels[j]) - mean) / len(near[i]) / 60
+                pairs[key] = pairs.get(key, 0.0) + deviation
+    variance = sum(a * b for one, a in pairs.items() for other, b in pairs.items() if one & other) * 60 / 59
+    half = stats.t.ppf(0.975, 59) * variance**0.5
+    assert found == pytest.approx((value, value - half, value + half))
+
+
+def test_purity_without_neighbours_has_no_interval():
+    nobody = np.full((3, 2), -1)
+    assert np.isnan(purity_difference(np.array([0, 1, 0]), [(1.0, nobody)])).all()
+    some = np.array([[1, -1], [-1, -1], [0, 1]])
+    assert purity_difference(np.array([0, 0, 1]), [(1.0, some)]).value == pytest.approx(0.5)  # of two points with some

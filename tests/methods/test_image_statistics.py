@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 
-from receptive.methods.image_statistics import broad_chroma, chroma, high_frequency_share, luminance
+from receptive.methods.image_statistics import (
+    broad_chroma,
+    chroma,
+    high_frequency_share,
+    luminance,
+    shared_high_frequency_share,
+)
 
 
 def wave(frequency, angle=0.0, size=64, phase=0.3):
@@ -139,3 +145,34 @@ def test_the_blur_is_of_pixels_alone():
 def test_luminance():
     assert luminance(np.ones((2, 2, 3))) == pytest.approx(np.ones((2, 2, 1)))
     np.testing.assert_allclose(luminance(np.eye(3)[:, None, None])[:, 0, 0, 0], [0.2126, 0.7152, 0.0722])
+
+
+def test_what_two_copies_share_is_a_quarter_of_sum_less_difference():
+    """|A + B|^2 - |A - B|^2 is four times the real part of A times the conjugate of B: energies of plain pictures."""
+    rng = np.random.default_rng(7)
+    shape = (8, 6, 3)
+    common = rng.normal(size=shape)
+    first, second = common + 0.3 * rng.normal(size=(2, *shape))
+
+    def energies(picture):
+        """Fine and whole energy."""
+        height, width = picture.shape[:2]
+        window = np.outer(*(np.sin(np.pi * (np.arange(n) + 0.5) / n) ** 2 for n in (height, width)))[..., None]
+        values = (picture - (picture * window).sum((0, 1)) / window.sum()) * window
+        energy = np.abs(np.fft.fft2(values, axes=(0, 1))) ** 2
+        fine = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.fftfreq(width)) > 0.25
+        return np.array([energy[fine].sum(), energy.sum()])
+
+    fine, total = energies(first + second) - energies(first - second)
+    assert shared_high_frequency_share(first, second) == pytest.approx(fine / total)
+    assert shared_high_frequency_share(first, first) == pytest.approx(high_frequency_share(first))
+    assert shared_high_frequency_share(first, 5 * second + 3) == pytest.approx(fine / total)
+
+
+def test_copies_that_share_little_have_no_share():
+    rng = np.random.default_rng(8)
+    one, other = rng.normal(size=(2, 16, 16, 3))
+    assert np.isnan(shared_high_frequency_share(one, other))
+    assert np.isnan(shared_high_frequency_share(one, -one))
+    assert np.isnan(shared_high_frequency_share(np.ones((4, 4, 1)), np.ones((4, 4, 1))))
+    assert np.isnan(shared_high_frequency_share(one, np.full_like(one, np.nan)))

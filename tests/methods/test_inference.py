@@ -53,6 +53,40 @@ def test_interval_of_few_values_covers_their_mean(count):
     assert np.mean([one.low <= 1 <= one.high for one in skewed]) > 0.87
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("count", "least", "least_skewed"), [(5, 0.91, 0.84), (9, 0.92, 0.87), (16, 0.92, 0.88), (30, 0.92, 0.89)]
+)
+def test_the_studentized_interval_covers_more_of_skewed_values_and_no_less_of_normal_ones(count, least, least_skewed):
+    """Lognormal values, of which Student's t covers 79, 83, 85 and 88% (``method`` of ``bootstrap``)."""
+    draws, trials = chance(31), 800
+
+    def coverage(draw, mean, **options):
+        found = [bootstrap(draw(), rng=draws, resamples=500, **options) for _ in range(trials)]
+        return np.mean([one.low <= mean <= one.high for one in found])
+
+    assert coverage(lambda: draws.normal(2, 3, count), 2, method="studentized") >= least
+    skewed = coverage(lambda: draws.lognormal(0, 1, count), np.exp(0.5), method="studentized")
+    assert skewed >= least_skewed
+    assert skewed > coverage(lambda: draws.lognormal(0, 1, count), np.exp(0.5)) + 0.01
+
+
+def test_the_studentized_interval_word_for_word():
+    """Resample by resample: how far its mean lies from the sample's, in its own standard errors."""
+    values, rng = chance(32).lognormal(0, 1, 12), chance(33)
+    places = chance(33).integers(0, 12, (400, 12))
+    found = bootstrap(values, rng=rng, method="studentized", resamples=400)
+    distances = [(values[row].mean() - values.mean()) / stats.sem(values[row]) for row in places]
+    low, high = np.quantile(distances, [0.025, 0.975])
+    error = stats.sem(values)
+    assert found == pytest.approx((values.mean(), values.mean() - high * error, values.mean() - low * error))
+    few = bootstrap(values[:4], rng=rng, method="studentized")
+    assert few == pytest.approx(bootstrap(values[:4], rng=rng))
+    assert bootstrap([0.1] * 7, rng=rng, method="studentized") == pytest.approx((0.1, 0.1, 0.1))
+    with pytest.raises(ValueError, match="one sample's mean"):
+        bootstrap(values, values, rng=rng, statistic=rank_correlations, paired=True, method="studentized")
+
+
 def test_few_values_are_judged_as_scipy_does():
     draws = chance(12)
     a, b = draws.normal(size=9), draws.normal(2, 5, 13)

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from receptive.errors import ReceptiveError
-from receptive.methods.mean_stimulus import MODES, MeanStimulus, positions
+from receptive.methods.mean_stimulus import MODES, MeanStimulus, other_half, positions
 from receptive.methods.receptive_field.fields import Axis, Field
 from receptive.methods.receptive_field.graph import receptive_fields
 
@@ -268,3 +268,32 @@ def test_an_unknown_mode_is_refused():
 def test_without_images_there_is_no_result():
     results = MeanStimulus(Field(Axis(3), Axis(3), (9, 9)), (7, 7), "all").result()
     assert [part.numel() for part in results] == [0, 0, 0]
+
+
+@pytest.mark.parametrize("case", ["same", "stride 4"])
+def test_two_halves_make_the_whole_and_the_whole_less_one_the_other(case):
+    y, x, image_size, map_size = CASES[case]
+    field = Field(y, x, image_size)
+    pixels = torch.rand(6, 2, *image_size, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    responses = some_responses(6, 5, map_size)
+    responses[:2, 0] = -1  # silent in the first half
+    first, second, whole, nothing = (MeanStimulus(field, map_size, "interior") for _ in range(4))
+    first.add(pixels[:2], responses[:2])
+    second.add(pixels[2:], responses[2:])
+    whole.add(pixels, responses)
+    mean, count, baseline = whole.result()
+    for together in (first.plus(second), second.plus(first)):
+        got = together.result()
+        torch.testing.assert_close(got[0], mean, equal_nan=True)
+        assert torch.equal(got[1], count)
+        torch.testing.assert_close(got[2], baseline)
+    for one in (first.plus(nothing), nothing.plus(first)):
+        assert torch.equal(one.result()[1], first.result()[1])
+    half, half_count, _ = first.result()
+    left, left_count, _ = second.result()
+    arrays = [np.moveaxis(part.numpy(), 1, -1) if part.dim() == 4 else part.numpy() for part in (mean, count)]
+    rest = other_half(*arrays, np.moveaxis(half.numpy(), 1, -1), half_count.numpy())
+    assert (left_count > 0).tolist() == [True, True, False, True, True]
+    heard = [1, 3, 4]  # in both halves
+    np.testing.assert_allclose(rest[heard], np.moveaxis(left.numpy(), 1, -1)[heard], atol=1e-5)
+    assert np.isnan(rest[[0, 2]]).all()

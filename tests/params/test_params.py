@@ -518,3 +518,22 @@ def test_sections_are_looked_up_by_name(tmp_path, default):
     params = load_params(write(tmp_path, only))
     with pytest.raises(ReceptiveError, match=r"params.yaml has no section prepare.digits: add one"):
         params.preparation("digits")
+
+
+@pytest.mark.parametrize(
+    ("preset", "initialisation", "possible"),
+    [("tg_class", None, True), ("tg_class", "noise", True), ("tg_class", "mean", False), ("ks", None, False)],
+)
+def test_only_noise_is_drawn_several_times(preset, initialisation, possible):
+    entry = {"layers": ["scores"], "objective": "class", "preset": preset, "initialisation": initialisation}
+    assert sections.MaximizeGroup(**entry, starts=1).starts == 1
+    if possible:
+        assert sections.MaximizeGroup(**entry, starts=5).starts == 5
+    else:
+        with pytest.raises(ValueError, match="only noise can be drawn several times"):
+            sections.MaximizeGroup(**entry, starts=5)
+
+
+def test_the_presets_that_start_from_noise_are_known():
+    noisy = {name for name, preset in maximization.PRESETS.items() if preset.initialisation == "noise"}
+    assert set(sections._FROM_NOISE) == noisy

@@ -234,13 +234,14 @@ def test_orientations_fall_into_the_nearest_bin_of_a_circle(selectivity):
 
 def test_energies_are_means_over_images_with_normal_intervals():
     rows = [
-        (network, state, depth, kind, image, share + image / 10, 0.5 + image / 10)
+        (network, state, depth, kind, image, share + image / 10, 0.5 + image / 10, 0.6 - image / 10)
         for network, share in (("b", 0.2), ("a", 0.4))
         for state in ("trained", "untrained")
         for depth, kind in ((3, "fc"), (1, "conv"))
         for image in (0, 1, 2)
     ]
     columns = ["network", "state", "depth", "kind", "image", "energy_outside_fraction", "image_energy_outside_fraction"]
+    columns.append("outside_others_fraction")
     table = tables.energy_by_depth(pd.DataFrame(rows, columns=columns))
     assert table[["network", "depth", "state", "kind"]].to_numpy().tolist()[:3] == [
         ["b", 1, "trained", "conv"], ["b", 1, "untrained", "conv"], ["b", 3, "trained", "fc"]
@@ -250,6 +251,7 @@ def test_energies_are_means_over_images_with_normal_intervals():
     assert table.loc[0, ["value", "low", "high"]].tolist() == pytest.approx([0.3, 0.3 - half, 0.3 + half])
     assert table["value"].tolist() == pytest.approx([0.3] * 4 + [0.5] * 4)
     assert set(table["image_value"].round(9)) == {0.6}
+    assert set(table["others_value"].round(9)) == {0.5}
 
 
 def test_zeros_are_means_over_images_of_convolutions_and_pools():

@@ -10,10 +10,12 @@ FOLDER = Path("data/claims")
 STAGE = "claims"
 COLUMNS = (
     *("claim", "networks", "trainings", "quantity", "layer", "beyond", "what"),
-    *("value", "low", "high", "control", "control_low", "control_high", "threshold", "verdict", "reason"),
-    *("images", "units", "over", "p_value", "published", "decides"),
+    *("value", "low", "high", "control", "control_low", "control_high", "draws", "threshold", "verdict", "reason"),
+    *("images", "units", "over"),
+    *("uncut", "freedom", "smallest", "p_different", "p_equivalent", "p_value", "published", "decides"),
 )
-"""The number of the claim, then the fields of ``claims.row.Row``; ``networks`` and ``trainings`` are lists of names."""
+"""The number of the claim, then the fields of ``claims.row.Row``; ``networks`` and ``trainings`` are lists of names,
+``draws`` and ``uncut`` are lists of numbers."""
 
 
 def write_claims(rows: pd.DataFrame, metrics: dict) -> Path:

@@ -15,7 +15,8 @@ COLUMNS = {
     "images.parquet": ("image", "label", "class_name"),
     "energy.parquet": (
         *("network", "state", "layer", "alias", "depth", "kind", "image", "label", "energy"),
-        *("energy_outside_fraction", "area_outside_fraction", "image_energy_outside_fraction"),
+        *("energy_outside_fraction", "outside_others_fraction", "others_outside_fraction"),
+        *("area_outside_fraction", "image_energy_outside_fraction"),
     ),
     "predictions.parquet": ("network", "image", "label", "class_name", "rank", "predicted", "probability"),
     "units.parquet": (
@@ -62,6 +63,8 @@ class Deconvolution:
         representations: by layer, shallow layers first, image x y x x x channel, float32, in the order of ``images``.
         energy: energy.parquet, one row per state ("trained", "untrained"), layer and image: the sum of squares
             of the reconstruction, and the shares that lie outside the subject; None where nobody knows the subject.
+            ``outside_others_fraction`` is the reconstruction's share outside the subjects of the other images, and
+            ``others_outside_fraction`` the other reconstructions' share outside this image's subject, both on average.
         predictions: predictions.parquet, one row per image and rank.
         units: single responses of units.
         metrics: small numbers, for MLflow; empty where ``energy`` is None.

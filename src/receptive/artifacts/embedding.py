@@ -29,7 +29,19 @@ COLUMNS = {
     ),
     "region_units.parquet": ("layer", "region", "rank", "unit", "activation"),
     "units.parquet": deconvolution.COLUMNS["units.parquet"],
-    "purity.parquet": ("network", "state", "layer", "alias", "depth", "kind", "value", "chance", "points"),
+    "purity.parquet": (
+        "network",
+        "state",
+        "layer",
+        "alias",
+        "depth",
+        "kind",
+        "value",
+        "low",
+        "high",
+        "chance",
+        "points",
+    ),
     "purity_images.parquet": ("network", "state", "layer", "image", "label", "value"),
 }
 """The columns of each table, in order."""
@@ -64,8 +76,12 @@ class Embedding:
         region_units: region_units.parquet, one row per region and rank; ``activation`` is the mean over the
             region.
         units: top patches of those units, carried back to the pixels.
-        purity: purity.parquet, one row per state ("trained", "untrained", "pixels") and conv or pool layer.
+        purity: purity.parquet, one row per state ("trained", "untrained", "pixels") and conv or pool layer;
+            ``low`` and ``high`` are the ends of its 95% interval over images.
         purity_images: purity_images.parquet, one row per state, layer and image.
+        purity_neighbours: purity_neighbours.npz, by ``purity_space`` the nearest neighbours of each image's position:
+            row numbers within the rows of ``purity_images`` of that state and layer, nearest first; -1 for none;
+            int32, image x neighbour.
         metrics: small numbers, for MLflow.
     """
 
@@ -76,14 +92,20 @@ class Embedding:
     units: UnitPatches
     purity: pd.DataFrame
     purity_images: pd.DataFrame
+    purity_neighbours: dict[str, np.ndarray]
     metrics: dict[str, float]
+
+
+def purity_space(state: str, layer: str) -> str:
+    """Key in ``Embedding.purity_neighbours`` of a layer's space: "trained/<layer>"."""
+    return f"{state}/{layer}"
 
 
 def write_embedding(network: str, content: Embedding) -> Path:
     """Writes ``data/embedding/<network>``.
 
-    Files: layers, regions, region_units, units, purity and purity_images (parquet), units.npz, metrics.json, and
-    <layer>.parquet and <layer>.npz of every map.
+    Files: layers, regions, region_units, units, purity and purity_images (parquet), units.npz, purity_neighbours.npz,
+    metrics.json, and <layer>.parquet and <layer>.npz of every map.
 
     Returns:
         The folder.
@@ -95,6 +117,7 @@ def write_embedding(network: str, content: Embedding) -> Path:
         for layer, layer_map in content.maps.items():
             write_table(new / f"{layer}.parquet", layer_map.points[list(COLUMNS["<layer>.parquet"])])
             write_arrays(new / f"{layer}.npz", layer_map.grids)
+        write_arrays(new / "purity_neighbours.npz", content.purity_neighbours)
         write_unit_patches(new, content.units)
         write_json(new / "metrics.json", content.metrics)
     return folder
@@ -104,6 +127,11 @@ def read_embedding(network: str, table: str) -> pd.DataFrame:
     """One table of ``Embedding`` by its name, or the points of a layer's map by the layer's name."""
     columns = COLUMNS.get(f"{table}.parquet", COLUMNS["<layer>.parquet"])
     return read_table(FOLDER / network / f"{table}.parquet", f"{STAGE}@{network}", columns)
+
+
+def read_neighbours(network: str) -> dict[str, np.ndarray]:
+    """The nearest neighbours whose labels are counted, by ``purity_space`` (``Embedding.purity_neighbours``)."""
+    return read_arrays(FOLDER / network / "purity_neighbours.npz", f"{STAGE}@{network}")
 
 
 def read_grids(network: str, layer: str) -> dict[str, np.ndarray]:

@@ -12,11 +12,21 @@ FOLDER = Path("data/maximization")
 STAGE = "maximize"
 COLUMNS = {
     "results.parquet": (
-        *("network", "layer", "alias", "unit", "objective", "preset", "initialisation", "status"),
-        *("activation", "quantile", "natural_max", "iterations", "seed"),
+        *("network", "layer", "alias", "unit", "start", "objective", "preset", "initialisation", "status"),
+        *("activation", "activation_unclipped", "outside_fraction", "quantile", "natural_max", "iterations", "seed"),
         *("top_px", "left_px", "bottom_px", "right_px"),
     ),
-    "paths.parquet": ("network", "layer", "alias", "unit", "objective", "preset", "initialisation", "path"),
+    "paths.parquet": (
+        "network",
+        "layer",
+        "alias",
+        "unit",
+        "start",
+        "objective",
+        "preset",
+        "initialisation",
+        "path",
+    ),
 }
 """``paths.parquet``: of the same images the similarity of their path with that of the unit's top natural images: 1 as
 alike as these among themselves, 0 another path (``methods.maximization_trust``); NaN where it is not known."""
@@ -26,8 +36,11 @@ class Maximization(NamedTuple):
     """The maximized images of one network.
 
     Attributes:
-        results: one row per image, group by group. ``quantile`` and ``natural_max`` compare ``activation`` with the
-            responses to natural images; the box, in px, is the picture's (half-open; it may leave the image).
+        results: one row per image, group by group; ``start`` numbers the draws of noise that a unit starts from.
+            ``activation`` is the response to the image as it can be shown, with pixels clipped to [0, 1], and
+            ``activation_unclipped`` to the image as it was optimised; ``outside_fraction`` is the share of its values
+            outside [0, 1]. ``quantile`` and ``natural_max`` compare ``activation`` with the responses to natural
+            images; the box, in px, is the picture's (half-open; it may leave the image).
         images: pixels of each group's rows in their order, by ``maximization_group``; float32, row x y x x x channel:
             the part of the box inside the image. Values may leave [0, 1].
     """

@@ -24,7 +24,9 @@ class LayerStimuli(NamedTuple):
         arrays: one row per preferred stimulus: ``patches`` (uint8, row x y x x x channel), ``unit``, ``rank``, ``box``
             (top, left, bottom, right in px) and ``activation``. For each mode of ``methods.mean_stimulus.MODES``:
             ``mean_<mode>`` (unit x y x x x channel, in [0, 1], NaN where a unit has no mean), ``count_<mode>`` (unit)
-            and ``baseline_<mode>`` (y x x x channel). The three are empty where the mode has no position.
+            and ``baseline_<mode>`` (y x x x channel). The three are empty where the mode has no position. The same of
+            every second image of each class: ``half_interior``, ``half_count_interior``, ``half_baseline_interior``,
+            and ``half_share_interior``, the share of the images that these are.
     """
 
     layer: str

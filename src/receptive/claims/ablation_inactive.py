@@ -21,7 +21,8 @@ STATEMENT = (
 SOURCE = "KS 3.5, table 1"
 STATISTIC = (
     "The share of first-pool units that are 0 on every validation image, and dL: mean loss with rectified normal noise "
-    "on all of them minus mean loss without (nats)."
+    "on all of them minus mean loss without (nats). dL_rnd: the same with noise on one of them, drawn for each "
+    "mini-batch, several times; its interval holds the draw of the unit and the images, by mini-batches."
 )
 CONTROL = (
     "For the share, the same network before training. For dL, the same noise on as many active units, drawn at random "
@@ -29,10 +30,12 @@ CONTROL = (
 )
 RULE = (
     "Three rows decide: the share in ResNet34 minus that in PlainNet34, dL of ResNet34, and that minus dL of "
-    "PlainNet34. Supported where every interval lies above 0; without an inactive unit there is no dL to measure. "
+    "PlainNet34. Without an inactive unit there is no dL to measure. "
     "Noise on active units is shown beside and decides nothing: it tells how large such changes are."
 )
 FIRST, SECOND = "resnet34", "plainnet34"
+DRAWS = "draws of the unit, and images"
+"""What an interval is over where every mini-batch draws its unit."""
 
 
 class Quantity(StrEnum):
@@ -81,9 +84,10 @@ def _of_training(study: Study, training: str, network: str, before: Before) -> l
         if ablation[key] is None:
             rows.append(not_measured(quantity, _no_inactive_unit(ablation), **counts, **facts))
             continue
+        over = "images" if quantity == Quantity.LOSS else DRAWS
         rows.append(
             measured(
-                quantity, (ablation[key], *ablation[f"{key}_interval"]), "images", control=sets, units=inactive,
+                quantity, (ablation[key], *ablation[f"{key}_interval"]), over, control=sets, units=inactive,
                 images=images, reason=f"control: {control['units_each']} active units a set", **facts,
             )
         )  # fmt: skip
@@ -91,7 +95,7 @@ def _of_training(study: Study, training: str, network: str, before: Before) -> l
     if ablation[key] is None:
         return [*rows, not_measured(Quantity.LOSS_ACTIVE, "no active unit", **counts, decides=False)]
     active = measured(
-        Quantity.LOSS_ACTIVE, (ablation[key], *ablation[f"{key}_interval"]), "images", control=sets,
+        Quantity.LOSS_ACTIVE, (ablation[key], *ablation[f"{key}_interval"]), DRAWS, control=sets,
         units=units - inactive, images=images, decides=False, reason=f"control: sets of {control['units_each']} active",
     )  # fmt: skip
     return [*rows, active]

@@ -3,11 +3,12 @@
 from enum import StrEnum
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from receptive.claims.row import Row, measured, not_measured
 from receptive.claims.study import Study
-from receptive.methods.inference import bootstrap
+from receptive.methods.embedding_purity import purity_difference
 
 NUMBER = 8
 TITLE = "High layers group by category"
@@ -26,8 +27,9 @@ CONTROL = (
     "seeing more of the image alone."
 )
 RULE = (
-    "Two rows of VGGCNN decide: the rise minus that before training, and minus that of the pixels. Supported where "
-    "both intervals over images lie above 0. Shown beside: the same of the other networks, and from the first to the "
+    "Two rows of VGGCNN decide: the rise minus that before training, and minus that of the pixels. Intervals "
+    "over images allow for images that are neighbours of several others and of each "
+    "other. Shown beside: the same of the other networks, and from the first to the "
     "last convolution."
 )
 NETWORK = "vggcnn"
@@ -66,9 +68,7 @@ def _of_training(study: Study, training: str, decides: bool) -> list[Row]:
     convs = purity.loc[(purity["kind"] == "conv") & (purity["state"] == "trained"), ["layer", "alias", "depth"]]
     of_map = convs[convs["layer"].isin(mapped)]
     ends = {Quantity.MAPPED: _ends(of_map if len(of_map) > 1 else convs), Quantity.WHOLE: _ends(convs)}
-    values = study.embedding(training, "purity_images").pivot_table(
-        index="image", columns=["state", "layer"], values="value", dropna=False
-    )
+    images = study.embedding(training, "purity_images")
     rows = []
     for quantity, (low, high) in ends.items():
         for state in CONTROLS:
@@ -77,9 +77,13 @@ def _of_training(study: Study, training: str, decides: bool) -> list[Row]:
             if low["layer"] == high["layer"]:
                 rows.append(not_measured(quantity, "it has one convolution", **facts))
                 continue
-            rise, control = (values[of, high["layer"]] - values[of, low["layer"]] for of in ("trained", state))
             facts["reason"] = f"{low['alias']} to {high['alias']}"
-            rows.append(_row(study, training, quantity, rise, control, facts))
+            of_layer = images[(images["state"] == "trained") & (images["layer"] == low["layer"])]
+            rises = [
+                [(sign, study.near(training, of, end["layer"])) for sign, end in ((1.0, high), (-1.0, low))]
+                for of in ("trained", state)
+            ]
+            rows.append(_row(quantity, of_layer["label"].to_numpy(), *rises, facts))
     return rows
 
 
@@ -88,15 +92,15 @@ def _ends(convs: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
     return by_depth.iloc[0], by_depth.iloc[-1]
 
 
-def _row(
-    study: Study, training: str, quantity: Quantity, rise: pd.Series, control: pd.Series, facts: dict[str, Any]
-) -> Row:
-    """The mean difference of two paired series over images, beside the control's own mean."""
-    both = pd.concat([rise, control], axis=1).dropna().to_numpy()
-    if len(both) < 2:
+Rise = list[tuple[float, np.ndarray]]
+"""The neighbours in the higher layer with sign 1, and in the lower one with sign -1."""
+
+
+def _row(quantity: Quantity, labels: np.ndarray, rise: Rise, control: Rise, facts: dict[str, Any]) -> Row:
+    """The rise minus the control's rise over the same images, beside the control's own."""
+    estimate = purity_difference(labels, [*rise, *((-sign, near) for sign, near in control)])
+    if not np.isfinite(estimate.low):
         return not_measured(quantity, **facts | {"reason": "no image has neighbours"})
-    # random draws keep the claim's first name
-    rng, resamples = study.chance("grouping", training, facts["what"]), study.params.claims.resamples
-    own = bootstrap(both[:, 1], rng=rng, resamples=resamples)
-    estimate = bootstrap(both[:, 0] - both[:, 1], rng=rng, resamples=resamples)
-    return measured(quantity, estimate, "images", control=own, images=len(both), **facts)
+    return measured(
+        quantity, estimate, "images", control=purity_difference(labels, control), images=len(labels), **facts
+    )

@@ -1,10 +1,11 @@
 """Claim 6: a projection couples similar first filters."""
 
 from enum import StrEnum
+from typing import Any
 
 import numpy as np
 
-from receptive.claims.row import Row, measured, not_measured
+from receptive.claims.row import Row, beyond_untrained, measured, not_measured
 from receptive.claims.study import Study
 from receptive.methods.filters import strongest_taps
 from receptive.methods.filters_coupling import cosines, coupling, dealt_anew
@@ -20,13 +21,13 @@ STATISTIC = (
     "weights without sign, and for the second convolution of the other networks."
 )
 CONTROL = (
-    "The first filters dealt out to their weights at random (its mean and the middle 95%), and the same network "
-    "before training."
+    "The first filters dealt out to their weights at random (its mean and the middle 95%), and networks of the same "
+    "build with fresh weights, untrained.draws of them."
 )
 RULE = (
-    "Two rows of ResNet34 decide: the correlation minus that of filters dealt at random, and minus that before "
-    "training. Supported where both intervals lie above 0. The intervals are those of dealing the filters at random: "
-    "units share the first filters, so resampling units would promise too much."
+    "Two rows of ResNet34 decide: the correlation minus that of filters dealt at random, and minus that of "
+    "untrained networks. The intervals are those of dealing the filters at random (units share the first filters, so "
+    "resampling units would promise too much); the second holds how much untrained draws differ, too."
 )
 NETWORK = "resnet34"
 _OVER = "first filters, dealt at random"
@@ -46,7 +47,8 @@ def measure(study: Study) -> list[Row]:
     reason = study.missing(NETWORK)
     rows = [not_measured(Quantity.COUPLING, reason, networks=(NETWORK,))] if reason else []
     for network in study.networks:
-        rows += study.across(_of_training, network, given=(network == NETWORK,))
+        given = network == NETWORK, study.drawn_filters(network)
+        rows += study.across(_of_training, network, given=given)
     return rows
 
 
@@ -57,7 +59,12 @@ def weights_and_similarity(study: Study, training: str, trained: bool) -> tuple[
     return strongest_taps(second)[0].astype(np.float64), cosines(first)
 
 
-def _of_training(study: Study, training: str, decides: bool) -> list[Row]:
+def _of_training(study: Study, training: str, decides: bool, drawn: tuple[np.ndarray, np.ndarray] | None) -> list[Row]:
+    """The rows of one training.
+
+    Args:
+        drawn: first and second weights of untrained draws; None: the control is the single network before training.
+    """
     rows, beyond = [], {}
     for quantity, trained, by_size in (
         (Quantity.COUPLING, True, False),
@@ -73,13 +80,20 @@ def _of_training(study: Study, training: str, decides: bool) -> list[Row]:
         rows.append(
             measured(
                 quantity, beyond[quantity], _OVER, control=(dealt.mean(), *np.quantile(dealt, [0.025, 0.975])),
-                units=units, p_value=(1 + int((dealt >= value).sum())) / (1 + len(dealt)),
+                units=filters, p_value=(1 + int((dealt >= value).sum())) / (1 + len(dealt)),
                 reason=f"{units} units on {filters} filters", beyond="dealt at random",
                 decides=decides and quantity == Quantity.COUPLING,
             )
         )  # fmt: skip
-    learned = apart(beyond[Quantity.COUPLING], beyond[Quantity.BEFORE])
-    return [*rows, measured(Quantity.LEARNED, learned, _OVER, units=rows[0].units, beyond="untrained", decides=decides)]
+    facts: dict[str, Any] = {"units": rows[0].units, "beyond": "untrained", "decides": decides}
+    if drawn is None:
+        learned = apart(beyond[Quantity.COUPLING], beyond[Quantity.BEFORE])
+        return [*rows, measured(Quantity.LEARNED, learned, _OVER, **facts)]
+    draws = [  # where filters are dealt at random the correlation is 0 on average: nothing to take off
+        float(np.nanmean(coupling(strongest_taps(second)[0].astype(np.float64), cosines(first))))
+        for first, second in zip(*drawn, strict=True)
+    ]
+    return [*rows, beyond_untrained(Quantity.LEARNED, beyond[Quantity.COUPLING], draws, _OVER, **facts)]
 
 
 def _beyond(value: float, dealt: np.ndarray) -> Estimate:

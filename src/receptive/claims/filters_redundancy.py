@@ -4,7 +4,7 @@ from enum import StrEnum
 
 import numpy as np
 
-from receptive.claims.row import Row, measured, not_measured
+from receptive.claims.row import Row, beyond_untrained, measured, not_measured
 from receptive.claims.study import Study
 from receptive.methods.filters_redundancy import CHANGES, best_likeness, shuffled_pixels
 from receptive.methods.inference import Estimate, apart, difference_of_shares, share
@@ -21,13 +21,13 @@ STATISTIC = (
 )
 CONTROL = (
     "The same filters with the pixels of each in random order (mean and middle 95% of claims.shuffles sets), and the "
-    "same layer before training. Turning and recolouring make chance likenesses, in small kernels many; both controls "
-    "have them too."
+    "same layer of networks with fresh weights, untrained.draws of them. Turning and recolouring make chance "
+    "likenesses, in small kernels many; both controls have them too."
 )
 RULE = (
     "For the three networks of TG (VGGCNN, DigitCNN, FiveCNN) two rows each decide: the share with a partner turned or "
-    "recoloured, minus that of shuffled pixels, and minus that before training (Wilson and Newcombe intervals over the "
-    "filters). Supported where all intervals lie above 0. The other networks are shown beside."
+    "recoloured, minus that of shuffled pixels, and minus that of untrained networks (Wilson's intervals over the "
+    "filters, joined with the spread of the control). The other networks are shown beside."
 )
 NETWORKS = ("vggcnn", "digitcnn", "fivecnn")
 
@@ -41,7 +41,7 @@ class Quantity(StrEnum):
     BOTH = "turned and recoloured"
 
 
-_BEYOND = {"shuffled": "beyond shuffled pixels", "untrained": "beyond the network before training"}
+_BEYOND = {"shuffled": "beyond shuffled pixels", "untrained": "beyond untrained networks"}
 
 
 def measure(study: Study) -> list[Row]:
@@ -54,7 +54,8 @@ def measure(study: Study) -> list[Row]:
         if study.missing(network)
     ]
     for network in study.networks:
-        rows += study.across(_of_training, network, given=(network in NETWORKS,))
+        given = network in NETWORKS, study.drawn_filters(network)
+        rows += study.across(_of_training, network, given=given)
     return rows
 
 
@@ -62,7 +63,12 @@ def _words(control: str) -> str:
     return f"{Quantity.BOTH}: {_BEYOND[control]}"
 
 
-def _of_training(study: Study, training: str, decides: bool) -> list[Row]:
+def _of_training(study: Study, training: str, decides: bool, drawn: tuple[np.ndarray, np.ndarray] | None) -> list[Row]:
+    """The rows of one training.
+
+    Args:
+        drawn: first and second weights of untrained draws; None: the control is the single network before training.
+    """
     settings = study.params.claims
     filters, before = study.first_filters(training, True), study.first_filters(training, False)
     rng = study.chance("redundancy", training)
@@ -70,25 +76,23 @@ def _of_training(study: Study, training: str, decides: bool) -> list[Row]:
     trained, untrained = _counts(filters, settings), _counts(before, settings)
     units, rows = len(filters), []
     for quantity in Quantity:
-        drawn = np.array([counts[quantity] for counts in shuffled]) / units
+        by_chance = np.array([counts[quantity] for counts in shuffled]) / units
         estimate = share(trained[quantity], units)
-        control = Estimate(drawn.mean(), *np.quantile(drawn, [0.025, 0.975]))
+        control = Estimate(by_chance.mean(), *np.quantile(by_chance, [0.025, 0.975]))
         rows.append(
             measured(
                 quantity, estimate, "filters", control=control, units=units, decides=False,
                 reason=f"{trained[quantity]} of {units} filters, {untrained[quantity]} before training",
             )
         )  # fmt: skip
-    beyond = {
-        "shuffled": apart(estimate, control),  # of the last quantity, both changes together
-        "untrained": difference_of_shares(trained[Quantity.BOTH], units, untrained[Quantity.BOTH], units),
-    }
-    return rows + [
-        measured(
-            Quantity.BOTH, estimate, "filters", what=_words(name), beyond=name, units=units, decides=decides
-        )
-        for name, estimate in beyond.items()
-    ]  # fmt: skip
+    # of the last quantity, both changes together
+    facts = [{"what": _words(it), "beyond": it, "units": units, "decides": decides} for it in _BEYOND]
+    rows.append(measured(Quantity.BOTH, apart(estimate, control), "filters", **facts[0]))
+    if drawn is None:
+        learned = difference_of_shares(trained[Quantity.BOTH], units, untrained[Quantity.BOTH], units)
+        return [*rows, measured(Quantity.BOTH, learned, "filters", **facts[1])]
+    draws = [_counts(first.transpose(0, 2, 3, 1), settings)[Quantity.BOTH] / units for first in drawn[0]]
+    return [*rows, beyond_untrained(Quantity.BOTH, estimate, draws, "filters", **facts[1])]
 
 
 def _counts(filters: np.ndarray, settings: Claims) -> dict[str, int]:

@@ -25,8 +25,8 @@ CONTROL = (
     "well: what it shows is the architecture's doing, not learned."
 )
 RULE = (
-    "Four rows decide, two a measure: ResNet34's value, and ResNet34 minus PlainNet34. Supported where all intervals "
-    "lie above 0. That PlainNet has no identity cannot be shown by an interval; its own rows are shown beside. The "
+    "Four rows decide, two a measure: ResNet34's value, and ResNet34 minus PlainNet34. "
+    "That PlainNet has no identity cannot be shown by an interval; its own rows are shown beside. The "
     "intervals are over channels, which one network's training made together."
 )
 RESNET, PLAINNET = "resnet34", "plainnet34"

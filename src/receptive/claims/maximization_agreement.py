@@ -9,8 +9,9 @@ import numpy as np
 from receptive.claims.row import Row, measured, not_measured
 from receptive.claims.study import Study
 from receptive.methods.identity import correlations, identity_test, own_and_others
-from receptive.methods.image_statistics import high_frequency_share
+from receptive.methods.image_statistics import high_frequency_share, shared_high_frequency_share
 from receptive.methods.inference import bootstrap, difference, paired_difference
+from receptive.methods.mean_stimulus import other_half
 from receptive.methods.receptive_field.fields import BOX
 
 NUMBER = 5
@@ -23,18 +24,18 @@ SOURCE = "KS 3.4, figures 5, 7 and 8"
 STATISTIC = (
     "Agreement: correlation, over the receptive field, of a unit's mean stimulus (less the mean of all patches) with "
     "its own maximized image (less its start), minus that with the maximized images of the layer's other shown units. "
-    "Detail: share of energy above 0.25 cycles per pixel; what the mean stimulus has of it as a part of what the "
-    "natural patches have, in the lowest of the shown layers minus the highest; and the maximized image's share minus "
-    "the mean stimulus's in the highest. Means over units. What a mean of few patches keeps by accident has the "
-    "natural patches' detail: there are fewer in high layers, which speaks against the claim."
+    "Detail: share of energy above 0.25 cycles per pixel; what the mean stimuli of all units have of it as a part of "
+    "what the natural patches have, in the lowest of the shown layers minus the highest; and the maximized image's "
+    "share minus the mean stimulus's in the highest. Means over units. What a mean of few patches keeps by accident is "
+    "taken out: the share is that of the cross spectrum of the mean stimuli of two halves of the images."
 )
 CONTROL = (
     "Agreement: the correlation with the other units' images; p is of permuting the units. Detail: the same difference "
     "for the maximized images, and the natural patches' share in place of the mean stimulus's."
 )
 RULE = (
-    "ResNet34 decides, as in KS's figures: agreement in the lowest shown layer, and both measures of detail. Supported "
-    "where all three intervals over units lie above 0. The maximized images are those with redirected gradients, "
+    "ResNet34 decides, as in KS's figures: agreement in the lowest shown layer, and both measures of detail. "
+    "The maximized images are those with redirected gradients, "
     "which every shown unit has; KS's own setting leaves many units without a gradient and is shown beside."
 )
 NETWORK = "resnet34"
@@ -78,7 +79,9 @@ class Shown:
 
     Attributes:
         alias, depth: of the layer.
-        units: its units.
+        units: its units whose neurons were maximized.
+        kept: share of fine detail in the mean stimulus of every unit of the layer, without noise (unit,); NaN where
+            there is mostly noise.
         natural: mean share of fine detail in natural patches of the same size (the same pixels of validation images,
             less the mean of all patches).
     """
@@ -86,12 +89,18 @@ class Shown:
     alias: str
     depth: int
     units: list[Unit]
+    kept: np.ndarray
     natural: float
 
     def detail(self, kind: str) -> np.ndarray:
-        """Share of energy in fine detail of the units' pictures, (unit,); units without such a picture left out."""
-        pictures = [getattr(unit, kind) for unit in self.units if np.isfinite(unit.mean).all()]
-        pictures = [picture for picture in pictures if picture is not None]
+        """Share of energy in fine detail, (unit,); units without such a picture left out.
+
+        Args:
+            kind: "mean" of all units, or "maximized" of those that were.
+        """
+        if kind == "mean":
+            return self.kept[np.isfinite(self.kept)]
+        pictures = [unit.maximized for unit in self.units if unit.maximized is not None]
         return high_frequency_share(np.stack(pictures)) if pictures else np.zeros(0)
 
 
@@ -132,8 +141,26 @@ def shown_layers(study: Study, training: str, quantity: Quantity = Quantity.AGRE
             mean = stimuli["mean_interior"][number][window] - baseline
             units.append(Unit(int(number), mean, picture - start if status == "ok" else None))
         patches = natural[:, *place] - baseline
-        shown.append(Shown(layer.alias, layer.depth, units, float(np.nanmean(high_frequency_share(patches)))))
+        of_patches = float(np.nanmean(high_frequency_share(patches)))
+        shown.append(Shown(layer.alias, layer.depth, units, kept_detail(stimuli, window), of_patches))
     return shown
+
+
+def kept_detail(stimuli: dict[str, np.ndarray], window: tuple[slice, slice]) -> np.ndarray:
+    """Share of fine detail in the mean stimulus of each unit, by two halves of the images (unit,).
+
+    Each half is taken less its own mean of all patches.
+
+    Args:
+        stimuli: arrays of stage stimuli for a layer.
+        window: the pixels that count.
+    """
+    share = float(stimuli["half_share_interior"])
+    one, of_one = stimuli["half_interior"], stimuli["half_baseline_interior"]
+    other = other_half(stimuli["mean_interior"], stimuli["count_interior"], one, stimuli["half_count_interior"])
+    of_other = (stimuli["baseline_interior"] - share * of_one) / (1 - share)
+    halves = [(mean - baseline)[:, *window] for mean, baseline in ((one, of_one), (other, of_other))]
+    return shared_high_frequency_share(*halves)
 
 
 def _of_training(study: Study, training: str, decides: bool) -> list[Row]:
@@ -170,7 +197,11 @@ def _agreement(study: Study, training: str, quantity: Quantity, layer: Shown, de
         {(0, 1): similarity}, study.chance("agreement", training, words, "labels"), settings.permutations
     )
     estimate = paired_difference(
-        own[has_both], others[has_both], study.chance("agreement", training, words), resamples=settings.resamples
+        own[has_both],
+        others[has_both],
+        study.chance("agreement", training, words),
+        method="studentized",
+        resamples=settings.resamples,
     )
     rng = study.chance("agreement", training, words, "others")
     return measured(
@@ -204,7 +235,7 @@ def _loss(study: Study, training: str, low: Shown, high: Shown, decides: bool) -
         estimates["mean"],
         "units",
         control=estimates["maximized"],
-        units=len(high.units),
+        units=len(high.detail("mean")),
         decides=decides,
         reason=f"from {low.alias} to {high.alias}",
     )
@@ -213,14 +244,16 @@ def _loss(study: Study, training: str, low: Shown, high: Shown, decides: bool) -
 def _broad(study: Study, training: str, high: Shown, decides: bool) -> Row:
     """How much more detail maximized images have than mean stimuli, and than natural patches, in the highest layer."""
     facts: dict[str, Any] = {"layer": high.alias, "decides": decides}
-    both = [unit for unit in high.units if unit.maximized is not None and np.isfinite(unit.mean).all()]
+    both = [unit for unit in high.units if unit.maximized is not None and np.isfinite(high.kept[unit.unit])]
     if len(both) < 2:
         return not_measured(Quantity.BROAD, f"{len(both)} units have both images", **facts)
-    maximized, means = (high_frequency_share(np.stack([getattr(unit, kind) for unit in both])) for kind in KINDS[::-1])
+    maximized = high_frequency_share(np.stack([unit.maximized for unit in both if unit.maximized is not None]))
+    means = high.kept[[unit.unit for unit in both]]
     estimates = []
     for name, other in (("mean", means), ("natural", np.full(len(both), high.natural))):
         rng = study.chance("agreement", training, "broad", name)
-        estimates.append(paired_difference(maximized, other, rng, resamples=study.params.claims.resamples))
+        resamples = study.params.claims.resamples
+        estimates.append(paired_difference(maximized, other, rng, method="studentized", resamples=resamples))
     return measured(
         Quantity.BROAD, estimates[0], "units", control=estimates[1], units=len(both), reason=high.alias, **facts
     )

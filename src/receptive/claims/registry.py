@@ -11,13 +11,14 @@ import pandas as pd
 
 from receptive import claims as _claims
 from receptive.claims.row import Row, overall
+from receptive.claims.verdicts import flips
 from receptive.errors import ReceptiveError
 
 FIELDS = ("NUMBER", "TITLE", "STATEMENT", "SOURCE", "STATISTIC", "CONTROL", "RULE", "measure")
 """What every claim has."""
-SHARED = ("registry", "row", "study")
+SHARED = ("possible", "registry", "row", "smallest_effects", "study", "verdicts")
 """The modules of ``receptive.claims`` that are no claims."""
-_SIGNS = {"supported": 1, "undecided": 0, "contradicted": -1}
+_SIGNS = {"supported": 1, "equivalent": 0, "mixed": 0, "undecided": 0, "contradicted": -1}
 
 
 def claims(package: ModuleType = _claims) -> list[ModuleType]:
@@ -68,21 +69,32 @@ def rows_of(frame: pd.DataFrame, number: int) -> list[Row]:
     rows = frame[frame["claim"] == number].drop(columns="claim").astype(object)
     records = rows.where(rows.notna(), None).to_dict("records")
     return [
-        Row(**record | {name: tuple(record[name]) for name in ("networks", "trainings")})  # files give arrays
+        Row(
+            **record | {name: tuple(record[name]) for name in ("networks", "trainings", "draws", "uncut")}
+        )  # files give arrays
         for record in records
     ]
 
 
 def metrics(rows: dict[int, list[Row]]) -> dict[str, dict[str, float]]:
-    """For MLflow: each claim's verdict (1 supported, 0 undecided, -1 contradicted) and the values that decide it.
+    """For MLflow: each claim's verdict, how steady it is, and the values that decide it.
+
+    ``verdict`` is 1 for supported, -1 for contradicted, 0 for all others; ``decided`` is 0 for undecided, else 1;
+    ``flips`` counts the other settings of the rule that give another verdict (``claims.verdicts``).
 
     Args:
         rows: by number of the claim.
     """
     by_claim: dict[str, dict[str, float]] = {}
+    flipped = flips(rows)
     for number, of_claim in rows.items():
-        verdict = _SIGNS.get(overall(of_claim))
-        by_claim[f"claim_{number:02d}"] = {} if verdict is None else {"verdict": verdict}
+        word = overall(of_claim)
+        verdict = (
+            {"verdict": _SIGNS[word], "decided": int(word != "undecided"), "flips": flipped[number]}
+            if word in _SIGNS
+            else {}
+        )
+        by_claim[f"claim_{number:02d}"] = verdict
         by_claim[f"claim_{number:02d}"] |= {
             _slug(f"{row.network}.{row.what}"): row.value for row in of_claim if row.decides and row.value is not None
         }

@@ -5,9 +5,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from receptive.methods.inference import Estimate, over_trainings, pooled
+from receptive.claims.possible import possible
+from receptive.methods.inference import Estimate, over_trainings, pooled, with_spread_of_draws
 
-Verdict = Literal["supported", "contradicted", "undecided", "not measured"]
+Verdict = Literal["supported", "contradicted", "equivalent", "mixed", "undecided", "not measured"]
 _COMMON = ("images", "images, paired", "classes")
 """What all trainings of a network have in common; each training has units and filters of its own."""
 
@@ -32,12 +33,21 @@ class Row:
         what: the quantity in words, for display.
         value, low, high: the statistic and the ends of its 95% interval; None where there is none.
         control, control_low, control_high: the same of the control; None where there is none.
+        draws: the control in each untrained network, where several were drawn (``beyond_untrained``); ``control`` is
+            their mean.
         threshold: where the statistic says nothing; 0 for differences and correlations.
-        verdict: from the interval and the threshold alone (``decide``).
+        verdict: from the interval and the threshold alone (``decide``); of a row that decides, once all rows of the
+            study are known, from the tests that allow for their number (``claims.verdicts.judged``).
         reason: why it was not measured, or a remark.
         images, units: how many of each the value rests on; None where they play no part.
         over: what the interval is over, and so what it speaks about: "images", "units", "trainings and images", ...
-        p_value: of a test that the claim names, where there is one.
+        uncut: ends of the interval before it was cut at what is possible, where it was; tests go by them.
+        freedom: degrees of freedom of Student's t that the interval was made with; None: another kind of interval.
+        smallest: the smallest effect of interest, a distance from the threshold; None where none was stated.
+        p_different: of the test against the threshold, by inversion of the interval, corrected for the number of rows
+            that decide (``claims.verdicts.judged``).
+        p_equivalent: of the two tests against the threshold less and plus ``smallest``, corrected likewise.
+        p_value: of a test that the claim names, where there is one, uncorrected.
         published: the paper's own number, on its own data.
         decides: whether the row enters the claim's verdict; the others are shown beside it.
     """
@@ -54,12 +64,18 @@ class Row:
     control: float | None = None
     control_low: float | None = None
     control_high: float | None = None
+    draws: tuple[float, ...] = ()
     threshold: float = 0.0
     verdict: Verdict = "not measured"
     reason: str = ""
     images: int | None = None
     units: int | None = None
     over: str = ""
+    uncut: tuple[float, ...] = ()
+    freedom: float | None = None
+    smallest: float | None = None
+    p_different: float | None = None
+    p_equivalent: float | None = None
     p_value: float | None = None
     published: float | None = None
     decides: bool = True
@@ -76,8 +92,9 @@ class Row:
 
     @property
     def estimate(self) -> Estimate:
-        """Value and interval; NaN where there is none."""
-        return Estimate(*(_number_or_nan(end) for end in (self.value, self.low, self.high)))
+        """Value and uncut interval with its degrees of freedom; NaN where there is none."""
+        ends = Estimate(*(_number_or_nan(end) for end in (self.value, *(self.uncut or (self.low, self.high)))))
+        return ends if self.freedom is None else ends.with_freedom(self.freedom)
 
 
 def measured(
@@ -111,6 +128,7 @@ def measured(
         value=value,
         low=low,
         high=high,
+        freedom=_number(getattr(estimate, "freedom", None)),
         threshold=threshold,
         over=over,
         verdict=decide(low, high, threshold),
@@ -119,6 +137,22 @@ def measured(
         control_high=control_high,
         **more,
     )
+
+
+def beyond_untrained(quantity: str, trained: Estimate, draws: Sequence[float], over: str, **more: Any) -> Row:
+    """A row of what a trained network has beyond untrained networks of its build, which were drawn several times.
+
+    The value is the trained network's less the mean of the draws. ``across_trainings`` widens its interval by how much
+    the draws differ (``methods.inference.with_spread_of_draws``); until then it is that of the trained network alone.
+
+    Args:
+        trained: the quantity in the trained network.
+        draws: the same in each untrained network; two or more.
+        over, more: as for ``measured``.
+    """
+    control = over_trainings(draws)
+    estimate = Estimate(*(end - control.value for end in trained)).with_freedom(trained.freedom)
+    return measured(quantity, estimate, over, control=control, draws=tuple(map(float, draws)), **more)
 
 
 def not_measured(quantity: str, reason: str, *, what: str = "", **more: Any) -> Row:
@@ -145,20 +179,18 @@ def decide(low: float | None, high: float | None, threshold: float = 0.0) -> Ver
 
 
 def overall(rows: Iterable[Row]) -> Verdict:
-    """The verdict of a whole claim, from the rows that decide.
+    """The verdict of a whole claim, from the rows that decide: theirs, where they all have the same.
 
-    ``supported`` where all of them are (one that could not be measured is not), ``contradicted`` where one or more
-    are contradicted and none is supported, ``not measured`` where none was, and ``undecided`` otherwise, so also
-    where networks disagree.
+    So it is as hard to contradict a claim as to support it. ``mixed`` where every row is decided, but not all alike:
+    more data would not change that. ``not measured`` where none was. ``undecided`` otherwise: at least one row says too
+    little, or could not be measured.
     """
     verdicts = {row.verdict for row in rows if row.decides}
     if verdicts <= {"not measured"}:
         return "not measured"
-    if verdicts == {"supported"}:
-        return "supported"
-    if "contradicted" in verdicts and "supported" not in verdicts:
-        return "contradicted"
-    return "undecided"
+    if len(verdicts) == 1:
+        return verdicts.pop()
+    return "undecided" if verdicts & {"undecided", "not measured"} else "mixed"
 
 
 def speaks_of(rows: Iterable[Row]) -> str:
@@ -173,17 +205,18 @@ def speaks_of(rows: Iterable[Row]) -> str:
 
 
 def across_trainings(rows: Sequence[Row]) -> Row:
-    """One row from those of several trainings of the same networks; a single row stays as it is.
+    """One row from those of several trainings of the same networks; a single row without draws stays as it is.
 
     The value is the mean over the trainings. The interval covers their spread as well as the images or units of each
-    (``methods.inference.pooled``), so it speaks about such networks, not about one of them. A control has the spread
+    (``methods.inference.pooled``), and ends where values are impossible (``possible``). So it speaks about such
+    networks, not about one of them. A control has the spread
     alone. Trainings in which nothing could be measured are left out, and named.
 
     Args:
         rows: one per training, each of the same networks, quantity, layer and control.
     """
     if len(rows) == 1:
-        return rows[0]
+        return _cut(_with_draws(rows[0])) if rows[0].draws else rows[0]
     with_value = [row for row in rows if row.value is not None]
     missing = [f"{' - '.join(row.trainings)}: {row.reason}" for row in rows if row.value is None]
     trainings = tuple(name for row in with_value or rows for name in row.trainings)
@@ -191,14 +224,14 @@ def across_trainings(rows: Sequence[Row]) -> Row:
         return replace(rows[0], trainings=trainings, reason="; ".join(missing))
     first = with_value[0]
     if len(with_value) == 1:
-        return replace(first, reason="; ".join([*filter(None, [first.reason]), *missing]))
+        return replace(across_trainings([first]), reason="; ".join([*filter(None, [first.reason]), *missing]))
     controls = [row.control for row in with_value if row.control is not None]
-    return measured(
+    several = measured(
         first.quantity,
         pooled([row.estimate for row in with_value], shared=first.over in _COMMON),
         f"trainings and {first.over}" if first.over else "trainings",
         what=first.what,
-        control=over_trainings(controls) if controls else None,
+        control=over_trainings(controls) if controls and not first.draws else None,
         threshold=first.threshold,
         networks=first.networks,
         trainings=trainings,
@@ -210,6 +243,31 @@ def across_trainings(rows: Sequence[Row]) -> Row:
         published=first.published,
         decides=first.decides,
     )
+    if first.draws:  # all trainings are compared with the same draws
+        several = replace(
+            several, draws=first.draws, control=first.control, control_low=first.control_low,
+            control_high=first.control_high,
+        )  # fmt: skip
+    return _cut(_with_draws(several))
+
+
+def _with_draws(row: Row) -> Row:
+    """The row with an interval that holds the spread of its untrained draws; without draws the row itself."""
+    if not row.draws:
+        return row
+    wider = with_spread_of_draws(row.estimate, row.draws, row.repeats)
+    return replace(
+        row, low=_number(wider.low), high=_number(wider.high), freedom=_number(wider.freedom),
+        verdict=decide(wider.low, wider.high, row.threshold), over=f"{row.over} and untrained draws",
+    )  # fmt: skip
+
+
+def _cut(row: Row) -> Row:
+    """The row with its interval cut at what is possible; one that fits stays as it is."""
+    least, most = possible(row.quantity, difference=bool(row.beyond) or len(row.networks) > 1)
+    if row.low is None or row.high is None or least <= row.low <= row.high <= most:
+        return row
+    return replace(row, low=max(row.low, least), high=min(row.high, most), uncut=(row.low, row.high))
 
 
 def _number_or_nan(value: float | None) -> float:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from receptive.claims.row import Row, measured, not_measured
+from receptive.claims.row import Row, beyond_untrained, measured, not_measured
 from receptive.claims.study import Study
 from receptive.methods.inference import difference_of_shares, share
 
@@ -15,18 +15,19 @@ STATEMENT = "ResNet has neurons that are selective for orientation."
 SOURCE = "KS, abstract and section 4 (conclusion)"
 STATISTIC = (
     "The share of orientation-selective units (1 - circular variance of the answers to gratings of at least "
-    "selectivity.osi; Ringach et al. 2002) of the trained network, less that of a control, with Newcombe's 95% "
-    "interval over units. Low layers are those whose receptive field fits in the image, high layers all others. Silent "
-    "units, and units that luminance hardly moves (selectivity.weakest), are left out. The interval takes units for "
-    "independent."
+    "selectivity.osi; Ringach et al. 2002) of the trained network, less that of a control. Against shuffled kernels "
+    "the interval is Newcombe's over units; against untrained networks Wilson's over units, joined with how much the "
+    "untrained draws differ. Low layers are those whose receptive field fits in the image, high layers all others. "
+    "Silent units, and units that luminance hardly moves (selectivity.weakest), are left out. The interval takes units "
+    "for independent."
 )
 CONTROL = (
-    "The same network before training, and the trained network with the places of every kernel permuted; both with "
+    "Networks of the same build with fresh weights, untrained.draws of them (in the low layers of resnet34; elsewhere "
+    "the same network before training), and the trained network with the places of every kernel permuted; all with "
     "batch-norm statistics measured on training images."
 )
 RULE = (
-    "Decided by the low layers of resnet34, where KS show them, against both controls: supported if both intervals lie "
-    "above 0, contradicted if one lies below 0 and none above, undecided otherwise. Single layers, high layers and "
+    "Decided by the low layers of resnet34, where KS show them, against both controls. Single layers, high layers and "
     "other networks are shown beside."
 )
 
@@ -74,21 +75,35 @@ def _of_training(study: Study, training: str, network: str, verdict: str) -> lis
     parts = [(Quantity.LOW, "", units[low]), (Quantity.HIGH, "", units[~low])]
     if network == STUDIED:
         parts += [(Quantity.LAYER, str(alias), of) for alias, of in units[low].groupby("alias", sort=False)]
-    return [
-        _row(quantity, alias, of, verdict, control, decides=network == STUDIED and quantity == Quantity.LOW)
-        for quantity, alias, of in parts
-        if len(of)
-        for control in CONTROLS
-    ]
+    drawn = study.drawn("selectivity", network)
+    rows = []
+    for quantity, alias, of in parts:
+        facts: dict[str, Any] = {"decides": network == STUDIED and quantity == Quantity.LOW}
+        for control in CONTROLS if len(of) else ():
+            draws = drawn if control == "untrained" and quantity != Quantity.HIGH else None
+            rows.append(_row(quantity, alias, of, verdict, control, draws, **facts))
+    return rows
 
 
-def _row(quantity: Quantity, alias: str, units: pd.DataFrame, verdict: str, control: str, decides: bool) -> Row:
+def _row(
+    quantity: Quantity,
+    alias: str,
+    units: pd.DataFrame,
+    verdict: str,
+    control: str,
+    drawn: pd.DataFrame | None,
+    **more: Any,
+) -> Row:
+    """One share of units less that of a control.
+
+    Args:
+        drawn: the units of the untrained draws, of the low layers; None: the control is the single one in ``units``.
+    """
     facts: dict[str, Any] = {
         "what": _words(alias or quantity, control),
         "layer": alias,
         "beyond": control,
-        "decides": decides,
-    }
+    } | more
     if units["colour_index"].isna().all() and verdict != "selective":
         return not_measured(quantity, "its images have no colour", **facts)
     counts = []
@@ -98,8 +113,18 @@ def _row(quantity: Quantity, alias: str, units: pd.DataFrame, verdict: str, cont
     if not (counts[1] and counts[3]):
         return not_measured(quantity, "no unit answers a grating", **facts)
     reason = f"{counts[0]} of {counts[1]} units ({_interval(*counts[:2])}); "
+    if drawn is not None:
+        shares = _shares(drawn[drawn["layer"].isin(units["layer"])], verdict)
+        reason += f"untrained {shares.min():.1%} to {shares.max():.1%} in {len(shares)} draws"
+        trained = share(*counts[:2])
+        return beyond_untrained(quantity, trained, list(shares), "units", units=counts[1], reason=reason, **facts)
     reason += f"{control} {counts[2]} of {counts[3]} ({_interval(*counts[2:])})"
     return measured(quantity, difference_of_shares(*counts), "units", units=counts[1], reason=reason, **facts)
+
+
+def _shares(drawn: pd.DataFrame, verdict: str) -> pd.Series:
+    """Draw by draw the share of the units that can be judged."""
+    return drawn.groupby("draw")[verdict].mean().astype(float).dropna()
 
 
 def _words(layers: str, control: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from receptive.claims.row import Row, measured, not_measured
+from receptive.claims.row import Row, beyond_untrained, measured, not_measured
 from receptive.claims.study import Study
 from receptive.methods.inference import Estimate, apart, bootstrap, rank_correlations
 
@@ -23,12 +23,16 @@ STATISTIC = (
     "the share of the convolution before a pool minus the pool's, mean over the pools; and VGGCNN's share minus "
     "AlexCNN's, mean over the last three convolutions of each. Means over images."
 )
-CONTROL = "The same networks before training, on the first of the same images."
+CONTROL = (
+    "The same networks before training, on the first of the same images. The rise with depth is compared with networks "
+    "of the same build with fresh weights, untrained.draws of them; its interval holds how much they differ."
+)
 RULE = (
     "Of VGGCNN and AlexCNN each, the correlation, what it is beyond that before training, and the difference at the "
-    "pools, and the difference between the two decide: supported where all seven intervals over images lie above 0. "
+    "pools, and the difference between the two decide, over images. "
     "That a maximum over several responses is zero less often needs no training; there the control is only shown. The "
-    "other networks are shown beside."
+    "other networks are shown beside. Where the recipes of the two differ, the remark says how, and the row compares "
+    "recipes as well as networks."
 )
 DEEP, SHALLOW = "vggcnn", "alexcnn"
 HIGH_LAYERS = 3
@@ -58,7 +62,8 @@ def measure(study: Study) -> list[Row]:
             if reason := study.missing(network):
                 rows += _not_measured(quantity, reason, networks=(network,), decides=decides)
                 continue
-            rows += study.across(_of_training, network, given=(quantity, per_image, decides))
+            drawn = study.drawn("zeros", network)
+            rows += study.across(_of_training, network, given=(quantity, per_image, decides, drawn))
     if reason := study.missing(DEEP, SHALLOW):
         return [*rows, not_measured(Quantity.HIGH, reason, networks=(DEEP, SHALLOW))]
     return rows + study.across(_compared, DEEP, SHALLOW)
@@ -69,7 +74,14 @@ def _not_measured(quantity: Quantity, reason: str, **facts: Any) -> list[Row]:
     return [*rows, not_measured(quantity, reason, **_LEARNED, **facts)] if quantity == Quantity.RISE else rows
 
 
-def _of_training(study: Study, training: str, quantity: Quantity, per_image: PerImage, decides: bool) -> list[Row]:
+def _of_training(
+    study: Study, training: str, quantity: Quantity, per_image: PerImage, decides: bool, drawn: pd.DataFrame | None
+) -> list[Row]:
+    """The rows of one statistic of a training.
+
+    Args:
+        drawn: zeros of the untrained draws; None: the control is the single network before training.
+    """
     zeros = study.zeros(training)
     trained, untrained = (per_image(_by_image(zeros, state), zeros) for state in ("trained", "untrained"))
     if trained is None or untrained is None:
@@ -79,8 +91,12 @@ def _of_training(study: Study, training: str, quantity: Quantity, per_image: Per
     before = _mean(study, f"{training} {quantity} untrained", untrained)
     facts: dict[str, Any] = {"over": "images", "images": len(trained), "decides": decides}
     rows = [measured(quantity, after, control=before, **facts)]
-    if quantity == Quantity.RISE:
+    if quantity == Quantity.RISE and drawn is None:
         rows.append(measured(quantity, apart(after, before), **_LEARNED, **facts))
+    elif quantity == Quantity.RISE:
+        rises = [_rise(_table(of_draw), of_draw) for _, of_draw in drawn.groupby("draw")]
+        draws = [float(rise.mean()) for rise in rises if rise is not None and len(rise)]
+        rows.append(beyond_untrained(quantity, after, draws, **_LEARNED, **facts))
     return rows
 
 
@@ -100,8 +116,11 @@ def _compared(study: Study, deep: str, shallow: str) -> list[Row]:
 
 def _by_image(zeros: pd.DataFrame, state: str) -> pd.DataFrame:
     """Share of zeros, image x layer, shallow layers first."""
-    table = zeros[zeros["state"] == state].pivot(index="image", columns="layer", values="zero_fraction")
-    return table[list(zeros["layer"].unique())]
+    return _table(zeros[zeros["state"] == state])
+
+
+def _table(zeros: pd.DataFrame) -> pd.DataFrame:
+    return zeros.pivot(index="image", columns="layer", values="zero_fraction")[list(zeros["layer"].unique())]
 
 
 def _layers(zeros: pd.DataFrame) -> pd.DataFrame:

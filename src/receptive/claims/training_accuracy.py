@@ -19,9 +19,10 @@ STATISTIC = "Top-1 accuracy on the validation images, and differences of it."
 CONTROL = "Chance: one over the number of classes."
 RULE = (
     "Two rows decide: VGGCNN minus AlexCNN, paired over the same images (bootstrap; p of McNemar's exact test), and "
-    "DigitCNN minus FiveCNN (Newcombe). Supported where both intervals lie above 0. Single accuracies have Wilson "
+    "DigitCNN minus FiveCNN (Newcombe). Single accuracies have Wilson "
     "intervals and stand beside the papers', which are of other data and other sizes of network; so does ResNet34 "
-    "minus PlainNet34, of which KS print no accuracy."
+    "minus PlainNet34, of which KS print no accuracy. Where recipes differ, the remark says how, and the row compares "
+    "recipes as well as networks."
 )
 DEEPER, SHALLOWER = "vggcnn", "alexcnn"
 DIGITS, FIVE = "digitcnn", "fivecnn"

@@ -6,12 +6,21 @@ from typing import Protocol
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
 from receptive.figures.style import colour, figure, say
 
 CONTROL = "#8a8f99"
 """Ink of controls."""
-_VERDICTS = {"supported": "#1b7837", "contradicted": "#a03030", "undecided": "#6b6b6b", "not measured": "#a03030"}
+_BAND = "#dfe6f3"
+"""Ink of the smallest effect of interest."""
+_VERDICTS = {
+    "supported": "#1b7837",
+    "contradicted": "#a03030",
+    "equivalent": "#2b4b8c",
+    "undecided": "#6b6b6b",
+    "not measured": "#a03030",
+}
 
 
 class Measured(Protocol):
@@ -58,8 +67,16 @@ class Measured(Protocol):
         """Upper end of its interval."""
 
     @property
+    def draws(self) -> tuple[float, ...]:
+        """The control in each untrained network, where several were drawn."""
+
+    @property
     def threshold(self) -> float:
         """What the interval must lie above."""
+
+    @property
+    def smallest(self) -> float | None:
+        """The smallest effect of interest, a distance from the threshold; None where none was stated."""
 
     @property
     def verdict(self) -> str:
@@ -111,7 +128,8 @@ def draw_estimates(axes: Axes, rows: Rows, quantity: str, label: Label | None = 
     """One line per row: its value with the 95% interval, its control in grey below, its verdict at the right.
 
     The line of a row that was not measured says why. A star is the paper's own number. The dashed lines are the
-    thresholds of the verdicts.
+    thresholds of the verdicts, the bands around them the smallest effects of interest. Short grey strokes are
+    untrained draws, less their mean, where the value is beyond that mean.
 
     Args:
         rows: from the top down.
@@ -126,7 +144,10 @@ def draw_estimates(axes: Axes, rows: Rows, quantity: str, label: Label | None = 
     beside = axes.get_yaxis_transform()
     for place, row in enumerate(rows):
         ink = colour(row.networks[0] if row.networks else "")
-        if row.control is not None:
+        if row.control is not None and row.draws:  # the value is beyond their mean, and so is each of them
+            places = [row.threshold + draw - row.control for draw in row.draws]
+            axes.plot(places, [place + 0.28] * len(places), "|", color=CONTROL, markersize=7)
+        elif row.control is not None:
             _point(axes, place + 0.22, row.control, row.control_low, row.control_high, CONTROL, "s", 4.5)
         if row.published is not None and row.value is not None:
             axes.plot(row.published, place, "*", color="#222222", markersize=9, markerfacecolor="white", zorder=4)
@@ -137,6 +158,9 @@ def draw_estimates(axes: Axes, rows: Rows, quantity: str, label: Label | None = 
             continue
         _point(axes, place, row.value, row.low, row.high, ink, "o" if row.decides else "D", 6 if row.decides else 4.5)
         axes.plot([row.threshold] * 2, [place - 0.42, place + 0.42], "--", color="#333333", linewidth=1)
+        if row.smallest is not None:
+            ends = row.threshold - row.smallest, row.threshold + row.smallest
+            axes.fill_betweenx([place - 0.42, place + 0.42], *ends, color=_BAND, linewidth=0, zorder=0)
         words = row.verdict if row.decides else "shown beside"
         ink = _VERDICTS[row.verdict] if row.decides else CONTROL
         axes.text(1.01, place, words, transform=beside, va="center", fontsize=8, color=ink)
@@ -147,7 +171,9 @@ def draw_estimates(axes: Axes, rows: Rows, quantity: str, label: Label | None = 
     axes.set_xlabel(quantity, fontsize=9)
     axes.spines[["top", "right", "left"]].set_visible(False)
     handles = [Line2D([], [], color="#333333", marker="o", linewidth=2, markersize=6, label="measured")]
-    if any(row.control is not None for row in rows):
+    if any(row.draws for row in rows):
+        handles.append(Line2D([], [], color=CONTROL, marker="|", linewidth=0, markersize=7, label="untrained draws"))
+    if any(row.control is not None and not row.draws for row in rows):
         handles.append(Line2D([], [], color=CONTROL, marker="s", linewidth=2, markersize=4.5, label="control"))
     if any(row.published is not None and row.value is not None for row in rows):
         handles.append(
@@ -156,8 +182,10 @@ def draw_estimates(axes: Axes, rows: Rows, quantity: str, label: Label | None = 
                 label="the paper's own",
             )
         )  # fmt: skip
+    if any(row.smallest is not None and row.value is not None for row in rows):
+        handles.append(Patch(color=_BAND, linewidth=0, label="smallest effect of interest"))
     axes.legend(
-        handles=handles, frameon=False, fontsize=8, ncols=3, loc="lower left", bbox_to_anchor=(0, 1.0), borderpad=0
+        handles=handles, frameon=False, fontsize=8, ncols=5, loc="lower left", bbox_to_anchor=(0, 1.0), borderpad=0
     )
 
 

@@ -153,11 +153,12 @@ def energy_outside_by_depth(table: pd.DataFrame) -> Figure:
     """Share of a reconstruction's energy outside the subject, by depth: mean over images with its 95% interval.
 
     The dotted line is the share of the images themselves: what would remain if nothing were removed. Thin dashed lines
-    are the networks before training. Networks of one panel have seen the same images.
+    are the networks before training, dash-dotted ones the share outside the subjects of the other images. Networks of
+    one panel have seen the same images.
 
     Args:
         table: one row per network, state ("trained", "untrained") and depth, in the order of depth: ``network, state,
-            depth, kind, value, low, high, image_value``.
+            depth, kind, value, low, high, others_value, image_value``.
     """
     panels = paired(list(table["network"].unique()))
     fig = figure(4.2 * len(panels), 3.6)
@@ -177,7 +178,7 @@ def claim(table: pd.DataFrame | None, rows: Sequence) -> Figure:
         say(upper.subplots(), "nobody knows where the subject is in any of the images")
     else:
         _energies(upper, paired(list(table["network"].unique())), table)
-    draw_estimates(lower.subplots(), rows, "minus the correlation with depth, or difference of shares")
+    draw_estimates(lower.subplots(), rows, "share of unrelated energy: first minus last convolution, or difference")
     return fig
 
 
@@ -192,9 +193,11 @@ def _energies(board: Figure | SubFigure, panels: list[tuple[str, ...]], table: p
             axes.plot(before["depth"], before["value"], "--", color=ink, linewidth=0.9, alpha=0.8)
             axes.fill_between(trained["depth"], trained["low"], trained["high"], color=ink, alpha=0.18, linewidth=0)
             axes.plot(trained["depth"], trained["value"], "o-", color=ink, markersize=4, linewidth=1.4, label=network)
+            axes.plot(trained["depth"], trained["others_value"], "-.", color=ink, linewidth=0.9, alpha=0.8)
             last = trained[trained["kind"] == "fc"].tail(1)
             axes.plot(last["depth"], last["value"], "s", color="white", markeredgecolor=ink, markersize=7)
         axes.axhline(rows["image_value"].iloc[0], color="#777777", linestyle=":", label="the image itself")
+        axes.plot([], [], "-.", color="#333333", linewidth=0.9, label="outside other images' subjects")
         if (table["state"] == "untrained").any():
             axes.plot([], [], "--", color="#333333", linewidth=0.9, label="before training")
         axes.set_xlabel("depth (weight layers)")

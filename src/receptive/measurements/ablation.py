@@ -40,6 +40,7 @@ def measure(subject: Subject, units: pd.DataFrame, settings: Ablate, seed: int) 
         _images(subject, subject.validation, settings.batch_size, "all images"),
         _images(subject, fewer, settings.batch_size, "control and sweep"),
         minibatch=settings.minibatch,
+        unit_draws=settings.unit_draws,
         draws=settings.control_draws,
         sweep_draws=settings.sweep_draws,
         sigmas=settings.sigmas,

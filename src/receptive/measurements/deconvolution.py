@@ -10,7 +10,7 @@ from torch import Tensor
 
 from receptive.artifacts.deconvolution import COLUMNS, Deconvolution, UnitPatches
 from receptive.measurements.subject import Subject
-from receptive.methods.deconvolution import deconvolve, deconvolve_units, energy_outside
+from receptive.methods.deconvolution import OutsideOthers, deconvolve, deconvolve_units, energy_outside
 from receptive.methods.preferred_stimuli import cut_patches
 from receptive.methods.receptive_field.fields import BOX
 from receptive.networks.layers import Layer
@@ -160,20 +160,20 @@ def whole_representations(
         images: rows of labels.parquet.
     """
     shown: dict[str, list[np.ndarray]] = {layer.name: [] for layer in layers}
-    energy, predictions = [], []
+    energy, predictions = Energies(subject, "trained", images), []
     to_show = settings.images
     for batch in _carried_back(subject, images, layers, settings.batch_size):
         for layer in layers:
             shown[layer.name].append(_channel_last(batch.reconstructions[layer.name][:to_show]))
             if subject.prepared.subject_mask is not None:
-                energy.append(_energy(subject, "trained", layer, batch))
+                energy.add(layer, batch)
             advance(len(batch.rows))
         if to_show:
             predictions.append(_predictions(subject, batch, to_show))
         to_show = max(0, to_show - len(batch.rows))
     return Whole(
         reconstructions={name: np.concatenate(parts) for name, parts in shown.items()},
-        energy=pd.concat(energy, ignore_index=True) if energy else None,
+        energy=energy.table() if subject.prepared.subject_mask is not None else None,
         predictions=pd.concat(predictions, ignore_index=True),
     )
 
@@ -187,12 +187,12 @@ def energies(
         state: what the table calls the network: "trained" or "untrained".
         images: rows of labels.parquet.
     """
-    tables = []
+    energy = Energies(subject, state, images)
     for batch in _carried_back(subject, images, layers, batch_size):
         for layer in layers:
-            tables.append(_energy(subject, state, layer, batch))
+            energy.add(layer, batch)
             advance(len(batch.rows))
-    return pd.concat(tables, ignore_index=True)
+    return energy.table()
 
 
 def _carried_back(subject: Subject, images: pd.DataFrame, layers: list[Layer], batch_size: int) -> Iterator[Batch]:
@@ -202,21 +202,52 @@ def _carried_back(subject: Subject, images: pd.DataFrame, layers: list[Layer], b
         yield Batch(rows, normalised, deconvolve(subject.network, normalised, [layer.name for layer in layers]))
 
 
-def _energy(subject: Subject, state: str, layer: Layer, batch: Batch) -> pd.DataFrame:
-    """One row per image: the energy of a layer's reconstructions, and how much of it lies outside the subject."""
-    assert subject.prepared.subject_mask is not None
-    masks = np.ascontiguousarray(subject.prepared.subject_mask[batch.rows["image"].to_numpy()])
-    mask = torch.from_numpy(masks).to(subject.device)
-    reconstructions = batch.reconstructions[layer.name]
-    measured = {
-        "energy": reconstructions.double().square().sum((1, 2, 3)),
-        "energy_outside_fraction": energy_outside(reconstructions, mask),
-        "area_outside_fraction": 1 - mask.double().mean((1, 2)),
-        "image_energy_outside_fraction": energy_outside(batch.images, mask),
-    }
-    of_images = {name: batch.rows[name].to_numpy() for name in ("image", "label")}
-    values = {name: value.cpu().numpy() for name, value in measured.items()}
-    return pd.DataFrame({"network": subject.name, "state": state, **layer.heading(), **of_images, **values})
+class Energies:
+    """Gathers energy.parquet: of each layer and image the reconstruction's energy, and how it lies to the subjects.
+
+    Args:
+        state: what the table calls the network.
+        images: rows of labels.parquet: all images that will be added, whose subjects are each other's controls.
+    """
+
+    def __init__(self, subject: Subject, state: str, images: pd.DataFrame):
+        self.subject, self.state, self.images = subject, state, images
+        self.tables: list[pd.DataFrame] = []
+        self.others: dict[str, OutsideOthers] = {}
+
+    def masks(self, images: pd.DataFrame) -> Tensor:
+        """True on the subjects of these images: image x y x x, on the device."""
+        assert self.subject.prepared.subject_mask is not None
+        masks = np.ascontiguousarray(self.subject.prepared.subject_mask[images["image"].to_numpy()])
+        return torch.from_numpy(masks).to(self.subject.device)
+
+    def add(self, layer: Layer, batch: Batch) -> None:
+        """One row per image of a batch."""
+        mask, reconstructions = self.masks(batch.rows), batch.reconstructions[layer.name]
+        if layer.name not in self.others:
+            self.others[layer.name] = OutsideOthers(self.masks(self.images).double().sum(0), len(self.images))
+        measured = {
+            "energy": reconstructions.double().square().sum((1, 2, 3)),
+            "energy_outside_fraction": energy_outside(reconstructions, mask),
+            "outside_others_fraction": self.others[layer.name].add(reconstructions, mask),
+            "area_outside_fraction": 1 - mask.double().mean((1, 2)),
+            "image_energy_outside_fraction": energy_outside(batch.images, mask),
+        }
+        of_images = {name: batch.rows[name].to_numpy() for name in ("image", "label")}
+        values = {name: value.cpu().numpy() for name, value in measured.items()}
+        heading = {"network": self.subject.name, "state": self.state, **layer.heading()}
+        self.tables.append(pd.DataFrame({**heading, **of_images, **values}))
+
+    def table(self) -> pd.DataFrame:
+        """All rows, with the other images' energy outside each image's subject, once all images are added."""
+        table = pd.concat(self.tables, ignore_index=True)
+        table["others_outside_fraction"] = np.nan
+        for name, others in self.others.items():
+            rows = table["layer"] == name
+            own = torch.from_numpy(table.loc[rows, "energy_outside_fraction"].to_numpy().copy()).to(self.subject.device)
+            values = others.of_others(own, self.masks(table[rows]))
+            table.loc[rows, "others_outside_fraction"] = values.cpu().numpy()
+        return table[list(COLUMNS["energy.parquet"])]
 
 
 @torch.no_grad()

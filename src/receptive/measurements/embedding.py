@@ -157,6 +157,7 @@ def measure(subject: Subject, chosen: Plan, preferred: pd.DataFrame, advance: Ad
         ),
         purity=purity.table,
         purity_images=purity.images,
+        purity_neighbours=purity.neighbours,
         metrics=metrics_of(layers, purity.table),
     )
 

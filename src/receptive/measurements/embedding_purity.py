@@ -6,10 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from receptive.artifacts.embedding import purity_space
 from receptive.measurements.deconvolution import shown_side
 from receptive.measurements.subject import Subject
 from receptive.methods.embedding import Sample
-from receptive.methods.embedding_purity import chance, label_purity, nearest_neighbours
+from receptive.methods.embedding_purity import chance, label_purity, nearest_neighbours, purity_difference
 from receptive.methods.preferred_stimuli import cut_patches
 from receptive.networks.layers import Layer
 from receptive.params.sections import Embed as Settings
@@ -29,10 +30,13 @@ class Purity:
     Attributes:
         table: purity.parquet.
         images: purity_images.parquet.
+        neighbours: by state and layer ("trained/<layer>") the nearest neighbours of each point, as numbers of points
+            in the order of the layer's rows of ``images``; -1 for none; point x neighbour, int32.
     """
 
     table: pd.DataFrame
     images: pd.DataFrame
+    neighbours: dict[str, np.ndarray]
 
 
 def purity_by_layer(
@@ -61,23 +65,26 @@ def purity_by_layer(
     labels = subject.prepared.labels.set_index("image")["label"].loc[images].to_numpy()
     expected = float(np.nanmean(chance(labels, images)))
 
-    def purity_of(vectors: np.ndarray) -> np.ndarray:
-        near, _ = nearest_neighbours(vectors.reshape(len(vectors), -1), settings.neighbours, images)
-        return label_purity(labels, near)
+    def near(vectors: np.ndarray) -> np.ndarray:
+        return nearest_neighbours(vectors.reshape(len(vectors), -1), settings.neighbours, images)[0].astype(np.int32)
 
     rows, by_image, of_whole = [], [], None
+    neighbours: dict[str, np.ndarray] = {}
     for at, (layer, sample) in enumerate(zip(layers, samples, strict=True)):
-        values = {state: purity_of(vectors[at]) for state, vectors in states.items()}
+        found = {state: near(vectors[at]) for state, vectors in states.items()}
         if layer.fits(largest):
             boxes = shown_boxes(layer, sample, largest)
-            values["pixels"] = purity_of(cut_patches(pictures, boxes, shown_side(layer, largest), outside=0))
+            found["pixels"] = near(cut_patches(pictures, boxes, shown_side(layer, largest), outside=0))
         else:  # the same in all such layers
-            of_whole = purity_of(pictures) if of_whole is None else of_whole
-            values["pixels"] = of_whole
-        for state, value in values.items():
-            mean = float(np.nanmean(value)) if np.isfinite(value).any() else np.nan
+            of_whole = near(pictures) if of_whole is None else of_whole
+            found["pixels"] = of_whole
+        for state, index in found.items():
+            neighbours[purity_space(state, layer.name)] = index
+            value = label_purity(labels, index)
+            mean = purity_difference(labels, [(1.0, index)])
             heading = {"network": subject.name, "state": state}
-            rows.append({**heading, **layer.heading(), "value": mean, "chance": expected, "points": len(value)})
+            facts = {"chance": expected, "points": len(value)}
+            rows.append({**heading, **layer.heading(), **mean._asdict(), **facts})
             by_image.append(
                 pd.DataFrame({**heading, "layer": layer.name, "image": images, "label": labels, "value": value})
             )
@@ -85,4 +92,4 @@ def purity_by_layer(
     table = pd.DataFrame(rows)
     order = {state: at for at, state in enumerate([*states, "pixels"])}
     table = table.sort_values("state", key=lambda column: column.map(order), kind="stable", ignore_index=True)
-    return Purity(table, pd.concat(by_image, ignore_index=True))
+    return Purity(table, pd.concat(by_image, ignore_index=True), neighbours)

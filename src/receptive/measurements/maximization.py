@@ -16,7 +16,7 @@ from receptive.artifacts.maximization import Maximization, maximization_group
 from receptive.errors import ReceptiveError
 from receptive.measurements.subject import Subject
 from receptive.methods.capture import capture
-from receptive.methods.maximization import PRESETS, STATUSES, Crop, Preset, receptive_field_crop
+from receptive.methods.maximization import PRESETS, STATUSES, Crop, Preset, receptive_field_crop, responses
 from receptive.methods.maximization import maximize as maximize_images
 from receptive.methods.maximization_parametrisation import FOURIER_START, Fourier, colour_basis
 from receptive.methods.receptive_field.fields import BOX
@@ -34,7 +34,8 @@ class Group:
 
     Attributes:
         layer: whose responses are maximized.
-        units: channels, or for the objective "class" labels.
+        units: channels, or for the objective "class" labels; where they start from several draws of noise, all of them
+            once for the first draw, then for the second, and so on.
         objective: "neuron", "channel" or "class" (``methods.maximization.maximise``).
         preset_name: key of ``preset`` in ``methods.maximization.PRESETS``.
         preset: the settings, with the initialisation and the iterations that params.yaml asks for.
@@ -52,6 +53,11 @@ class Group:
     def name(self) -> str:
         """Key of the group's images in images.npz."""
         return maximization_group(self.layer.name, self.objective, self.preset_name, self.preset.initialisation)
+
+    @property
+    def starts(self) -> tuple[int, ...]:
+        """Of each of ``units`` the number of its start: 0 where it stands for the first time, then 1, ..."""
+        return tuple(self.units[:place].count(unit) for place, unit in enumerate(self.units))
 
     @property
     def centre(self) -> tuple[int, int]:
@@ -86,12 +92,15 @@ class GroupImages(NamedTuple):
 
     Attributes:
         images: pixels of the group's box inside the image, unit x y x x x channel, float32.
-        activation: response of each unit to its image; NaN where the optimisation diverged.
+        activation: response of each unit to its image as it can be shown, with pixels clipped to [0, 1]; NaN where
+            the optimisation diverged.
+        activation_unclipped: response to the image as it was optimised.
         status: of each unit (``methods.maximization.STATUSES``).
     """
 
     images: np.ndarray
     activation: np.ndarray
+    activation_unclipped: np.ndarray
     status: np.ndarray
 
 
@@ -131,6 +140,7 @@ def plan(params: Params, subject: Subject) -> list[Group]:
             else:
                 first = range(min(params.maximize.channels, layer.units))
                 units = tuple(sorted({*first, params.channel_of(subject.name, layer.units)}))
+            units *= entry.starts or 1
             group = Group(layer, units, entry.objective, entry.preset, preset, params.seed)
             groups.setdefault(group.name, group)
     return list(groups.values())
@@ -189,26 +199,39 @@ def maximize_group(
         # one path of shifts and turns per group: the same for all units, whatever the batch
         chance = generator(group.seed, "maximize", subject.name, group.name, "transforms")
         draws = torch.rand(group.preset.iterations, 4, generator=chance) * 2 - 1
+    position = group.crop.position if group.objective == "neuron" else None
+    asked = (subject.network, group.layer.name, group.units, group.objective)
     result = maximize_images(
-        subject.network,
-        group.layer.name,
-        group.units,
-        group.objective,
+        *asked,
         group.preset,
         start(subject, group),
-        position=group.crop.position if group.objective == "neuron" else None,
+        position=position,
         parametrise=_fourier(subject, group),
         draws=draws,
         batch_size=batch_size,
         on_step=on_step,
     )
-    return GroupImages(_pixels(subject, group, result.images), result.activation.cpu().numpy(), np.array(result.status))
+    shown = responses(*asked, as_shown(subject, group, result.images), position=position, batch_size=batch_size)
+    shown = torch.where(result.activation.isfinite(), shown, torch.nan)
+    pixels = _pixels(subject, group, result.images)
+    return GroupImages(pixels, shown.cpu().numpy(), result.activation.cpu().numpy(), np.array(result.status))
+
+
+def as_shown(subject: Subject, group: Group, images: Tensor) -> Tensor:
+    """The same images as a screen can show them: pixels clipped to [0, 1].
+
+    Args:
+        images: of the group's crop, normalised: unit x channel x y x x.
+    """
+    place = group.crop
+    pixels = subject.normalisation.inverse(_whole(group, images)).clamp(0, 1)
+    return subject.normalisation(pixels)[:, :, place.top : place.bottom, place.left : place.right]
 
 
 def start(subject: Subject, group: Group) -> Tensor:
     """What the optimisation of each unit of a group starts from, on the subject's device.
 
-    Noise has a random generator of its own for each unit, so a unit's start does not depend on the other units.
+    Noise has a random generator of its own for each unit and start, so it does not depend on the other units.
 
     Returns:
         unit x channel x y x x of the group's crop, normalised; for presets with Fourier coefficients unit x
@@ -222,7 +245,8 @@ def start(subject: Subject, group: Group) -> Tensor:
         means = torch.stack([_class_mean(subject, label) for label in group.units])
         return subject.normalisation(means.to(subject.device))
     shape, scale = (fourier.coefficients, FOURIER_START) if fourier else (shape, 1.0)
-    chances = [generator(group.seed, "maximize", subject.name, group.name, unit) for unit in group.units]
+    draws = [(unit, number) if number else (unit,) for unit, number in zip(group.units, group.starts, strict=True)]
+    chances = [generator(group.seed, "maximize", subject.name, group.name, *draw) for draw in draws]
     return (scale * torch.stack([torch.randn(shape, generator=chance) for chance in chances])).to(subject.device)
 
 
@@ -258,13 +282,17 @@ def _fourier(subject: Subject, group: Group) -> Fourier | None:
 
 def _pixels(subject: Subject, group: Group, images: Tensor) -> np.ndarray:
     """The part of the group's box inside the image as pixels, unit x y x x x channel, of normalised crops."""
+    top, left, bottom, right = group.box
+    shown = subject.normalisation.inverse(_whole(group, images))[:, :, max(top, 0) : bottom, max(left, 0) : right]
+    return shown.movedim(1, -1).contiguous().cpu().numpy()
+
+
+def _whole(group: Group, images: Tensor) -> Tensor:
+    """Crops at their place in the whole image: a mean image is subtracted place by place."""
     crop, (height, width) = group.crop, group.layer.field.image_size
-    # a mean image is subtracted place by place, so the crop goes back to its place first
     whole = images.new_zeros(*images.shape[:2], height, width)
     whole[:, :, crop.top : crop.bottom, crop.left : crop.right] = images
-    top, left, bottom, right = group.box
-    shown = subject.normalisation.inverse(whole)[:, :, max(top, 0) : bottom, max(left, 0) : right]
-    return shown.movedim(1, -1).contiguous().cpu().numpy()
+    return whole
 
 
 @torch.no_grad()
@@ -310,7 +338,8 @@ def results_of(network: str, group: Group, made: GroupImages, natural: Natural) 
 
     ``quantile`` is the share of natural responses that are smaller: for a neuron of all positions of all validation
     images, for a channel of the images' means over the map, for a class of the images' scores. ``natural_max`` is the
-    greatest of these responses.
+    greatest of these responses. Both compare with the response to the image as it can be shown: what the network would
+    see of a photograph lies in [0, 1], too.
 
     Args:
         network: name of the training.
@@ -332,11 +361,14 @@ def results_of(network: str, group: Group, made: GroupImages, natural: Natural) 
             "layer": layer.name,
             "alias": layer.alias,
             "unit": chosen,
+            "start": group.starts,
             "objective": group.objective,
             "preset": group.preset_name,
             "initialisation": group.preset.initialisation,
             "status": made.status.astype(object),
             "activation": made.activation,
+            "activation_unclipped": made.activation_unclipped,
+            "outside_fraction": ((made.images < 0) | (made.images > 1)).mean((1, 2, 3)),
             "quantile": quantile,
             "natural_max": greatest,
             "iterations": group.preset.iterations,
@@ -347,7 +379,9 @@ def results_of(network: str, group: Group, made: GroupImages, natural: Natural) 
 
 
 def metrics_of(results: pd.DataFrame) -> dict[str, float]:
-    """Number of results of each status, and the share of "ok" ones that exceed every natural response."""
+    """Number of results of each status, and the share of "ok" ones that exceed every natural response, both ways."""
     good = results[results["status"] == "ok"]
-    counts = {status: int((results["status"] == status).sum()) for status in STATUSES}
-    return {**counts, "beyond_natural": float((good["activation"] > good["natural_max"]).mean()) if len(good) else 0.0}
+    counts: dict[str, float] = {status: int((results["status"] == status).sum()) for status in STATUSES}
+    for name, column in (("beyond_natural", "activation"), ("beyond_natural_unclipped", "activation_unclipped")):
+        counts[name] = float((good[column] > good["natural_max"]).mean()) if len(good) else 0.0
+    return counts

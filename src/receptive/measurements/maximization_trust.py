@@ -35,7 +35,7 @@ def path_similarities(
         tops: natural images of each unit.
 
     Returns:
-        ``network, layer, alias, unit, objective, preset, initialisation, path``; NaN where the ascent failed, the layer
+        ``network, layer, alias, unit, start, objective, preset, initialisation, path``; NaN where the ascent failed, the layer
         is the first, or the unit's top images have no path in common.
     """
     tables, natural = [], {}
@@ -52,10 +52,12 @@ def path_similarities(
                 picture = _picture(subject, group, earlier, unit, images.images[place])
                 paths[place] = float(path_similarity(picture, natural[key])[0])
         heading = {"network": subject.name, "layer": group.layer.name, "alias": group.layer.alias}
-        setting = {"preset": group.preset_name, "initialisation": group.preset.initialisation}
-        tables.append(
-            pd.DataFrame({**heading, "unit": group.units, "objective": group.objective, **setting, "path": paths})
-        )
+        setting = {
+            "objective": group.objective,
+            "preset": group.preset_name,
+            "initialisation": group.preset.initialisation,
+        }
+        tables.append(pd.DataFrame({**heading, "unit": group.units, "start": group.starts, **setting, "path": paths}))
     return pd.concat(tables, ignore_index=True)
 
 

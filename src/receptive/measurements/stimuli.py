@@ -17,6 +17,9 @@ from receptive.methods.receptive_field.fields import BOX
 from receptive.networks.layers import Layer
 from receptive.params.sections import Stimuli
 
+HALF = "half"
+"""Beside the modes of ``methods.mean_stimulus``: the interior positions of half of the images."""
+
 
 def layers_with_stimuli(subject: Subject, settings: Stimuli) -> list[Layer]:
     """The layers whose receptive field is at most ``settings.largest_field`` times the image's side."""
@@ -49,6 +52,11 @@ def measure(subject: Subject, preferred: pd.DataFrame, settings: Stimuli) -> Ite
             arrays[f"mean_{mode}"] = _channel_last(mean, 1)
             arrays[f"count_{mode}"] = count.cpu().numpy()
             arrays[f"baseline_{mode}"] = _channel_last(baseline, 0)
+        half, count, baseline = means[layer.name, HALF].result()
+        arrays["half_interior"] = _channel_last(half, 1)
+        arrays["half_count_interior"] = count.cpu().numpy()
+        arrays["half_baseline_interior"] = _channel_last(baseline, 0)
+        arrays["half_share_interior"] = np.array(first_half(subject).mean())
         yield LayerStimuli(layer.name, arrays)
 
 
@@ -56,20 +64,41 @@ def measure(subject: Subject, preferred: pd.DataFrame, settings: Stimuli) -> Ite
 def mean_stimuli(subject: Subject, layers: list[Layer], batch_size: int) -> dict[tuple[str, str], MeanStimulus]:
     """Mean preferred stimuli over the validation images, by the layer's name and mode, in one pass.
 
+    The mean of the interior positions over ``first_half`` of the images alone is there, too, as mode ``HALF``.
+
     Args:
         layers: none of them sees the whole image.
         batch_size: images in one pass.
     """
     means = {(layer.name, mode): MeanStimulus(layer.field, layer.map_size, mode) for layer in layers for mode in MODES}
+    halves = [{layer.name: MeanStimulus(layer.field, layer.map_size, "interior") for layer in layers} for _ in range(2)]
+    in_first = set(subject.validation[first_half(subject)].tolist())
 
     def read(layer: str, responses: Tensor) -> None:
         for mode in MODES:
-            means[layer, mode].add(pixels, responses)
+            if mode != "interior":
+                means[layer, mode].add(pixels, responses)
+        for half, rows in zip(halves, (first, ~first), strict=True):
+            if rows.any():
+                half[layer].add(pixels[rows], responses[rows])
 
     with capture(subject.network, [layer.name for layer in layers], read, stop=True):
-        for _, pixels in tqdm(subject.batches(batch_size), desc=f"stimuli {subject.name}", unit="batch"):
+        for numbers, pixels in tqdm(subject.batches(batch_size), desc=f"stimuli {subject.name}", unit="batch"):
+            first = torch.tensor([number in in_first for number in numbers.tolist()], device=pixels.device)
             subject.network(subject.normalisation(pixels).contiguous(memory_format=torch.channels_last))
+    for layer in layers:
+        one, other = (half[layer.name] for half in halves)
+        means[layer.name, HALF], means[layer.name, "interior"] = one, one.plus(other)
     return means
+
+
+def first_half(subject: Subject) -> np.ndarray:
+    """Which of the validation images make the first half: of every class the first, the third, ...; bool.
+
+    The two halves hold the same classes, so what their means do not share is chance.
+    """
+    labels = subject.prepared.labels.set_index("image").loc[subject.validation, "label"]
+    return (labels.groupby(labels).cumcount() % 2 == 0).to_numpy()
 
 
 def _channel_last(pictures: Tensor, axis: int) -> np.ndarray:

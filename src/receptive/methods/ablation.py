@@ -13,7 +13,7 @@ from torch import Tensor, fx, nn
 
 from receptive.errors import ReceptiveError
 from receptive.methods.capture import responses_to
-from receptive.methods.inference import bootstrap
+from receptive.methods.inference import Estimate, bootstrap
 
 
 def inactive_units(largest: Shaped[np.ndarray, "unit"], threshold: float = 0.0) -> Int64[np.ndarray, "inactive"]:
@@ -175,6 +175,24 @@ def _losses(scores: Float[Tensor, "image score"], labels: Int64[Tensor, "image"]
     return F.cross_entropy(scores.double(), labels, reduction="none").cpu()
 
 
+def over_minibatches(
+    changes: Float64[Tensor, "draw image"], minibatch: int, rng: np.random.Generator, resamples: int
+) -> Estimate:
+    """Mean change of the loss, with an interval for both the images and the draw of the unit that they share.
+
+    The images of a mini-batch share the unit of each draw, so they are no independent values, but mini-batches are. The
+    interval is the bootstrap-t over these (``inference.bootstrap``), because single units may change the loss a lot.
+
+    Args:
+        changes: of each draw and image; the images in the order in which mini-batches were made.
+        minibatch: images that share a unit; the last mini-batch may be smaller, and weighs less.
+    """
+    of_image = changes.mean(0).numpy()
+    starts = np.arange(0, len(of_image), minibatch)
+    totals = np.add.reduceat(of_image, starts) * len(starts) / len(of_image)
+    return bootstrap(totals, rng=rng, method="studentized", resamples=resamples)
+
+
 @dataclass(frozen=True)
 class Images:
     """Images to measure on.
@@ -200,6 +218,7 @@ def ablate(
     fewer: Images,
     *,
     minibatch: int,
+    unit_draws: int,
     draws: int,
     sweep_draws: int,
     sigmas: list[float],
@@ -210,7 +229,9 @@ def ablate(
 
     ``delta_loss`` (KS: dL) is the mean loss with noise on all inactive units minus the plain loss, and
     ``delta_loss_random`` (dL_rnd) the same with noise on one of them, drawn anew for every mini-batch. Both are near 0
-    where the noise changes nothing. Beyond the paper there are intervals (95%, ``inference.bootstrap`` over images),
+    where the noise changes nothing. Beyond the paper there are intervals (95%): of dL over images, and of dL_rnd over
+    mini-batches, because a mini-batch has one unit, and another draw gives another value. dL_rnd is the mean over
+    ``unit_draws`` such draws. Also beyond the paper are
     the same noise on active units, and other levels. The control puts noise on as many random active units as are
     inactive: on all active units where they are fewer, and on one where no unit is inactive.
 
@@ -220,6 +241,7 @@ def ablate(
         validation: all images, for ``delta_loss`` and ``delta_loss_random``.
         fewer: some of them, for the control and the sweep, which take many passes.
         minibatch: images that share the unit of ``delta_loss_random``.
+        unit_draws: how often every mini-batch draws a unit, independently.
         draws: how many sets of active units the control has; the first ``sweep_draws`` of them also enter the sweep.
         sigmas: levels of the sweep; the paper's is 1.
         resamples: of the intervals.
@@ -246,12 +268,13 @@ def ablate(
         return float(difference.mean()), interval
 
     # the whole set: dL, dL_rnd, and noise on one active unit per mini-batch
-    noises: dict[str, Noise] = {}
+    noises: dict[str, Noise] = {}  # by the quantity and the number of the draw
     if len(inactive):
         noises["delta_loss"] = on_units(inactive, len(validation))
-        noises["delta_loss_random"] = on_one_unit(inactive, len(validation), minibatch, generator("unit"))
-    if len(active):
-        noises["delta_loss_random_active"] = on_one_unit(active, len(validation), minibatch, generator("active unit"))
+    one_unit = {"delta_loss_random": (inactive, "unit"), "delta_loss_random_active": (active, "active unit")}
+    for name, (units, called) in one_unit.items():
+        for number in range(unit_draws if len(units) else 0):
+            noises[f"{name} {number}"] = on_one_unit(units, len(validation), minibatch, generator(called, number))
     plain, noised = losses_under_noise(
         network, layer, validation.batches, validation.labels, list(noises.values()), normal
     )
@@ -261,9 +284,16 @@ def ablate(
         "loss": float(plain.mean()),
     }
     losses = dict(zip(noises, noised, strict=True))
-    for name in ("delta_loss", "delta_loss_random", "delta_loss_random_active"):
-        value, interval = change(plain, losses[name], name) if name in losses else (None, None)
-        result |= {name: value, f"{name}_interval": interval}
+    value, interval = change(plain, losses["delta_loss"], "delta_loss") if len(inactive) else (None, None)
+    result |= {"delta_loss": value, "delta_loss_interval": interval, "unit_draws": unit_draws}
+    for name, (units, _) in one_unit.items():
+        of_draws = [losses[f"{name} {number}"] - plain for number in range(unit_draws if len(units) else 0)]
+        chance = np.random.default_rng(generator("bootstrap", name).initial_seed())
+        estimate = over_minibatches(torch.stack(of_draws), minibatch, chance, resamples) if of_draws else None
+        result |= {
+            name: estimate[0] if estimate else None,
+            f"{name}_interval": list(estimate[1:]) if estimate else None,
+        }
 
     # fewer images: many sets of active units, and other noise levels
     size = min(len(inactive) or 1, len(active))

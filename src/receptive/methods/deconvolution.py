@@ -154,8 +154,58 @@ def energy_outside(
     Returns:
         Of each image the share; NaN where the reconstruction is 0 everywhere.
     """
+    return (relative_energy(reconstructions) * ~subject).sum((1, 2))
+
+
+def relative_energy(reconstructions: Float[Tensor, "image channel y x"]) -> Float64[Tensor, "image y x"]:
+    """Where a reconstruction's energy lies: the share of each pixel, 1 in all; NaN where it is 0 everywhere."""
     energy = reconstructions.double().square().sum(1)
-    return (energy * ~subject).sum((1, 2)) / energy.sum((1, 2))
+    return energy / energy.sum((1, 2), keepdim=True)
+
+
+class OutsideOthers:
+    """Energy outside the subjects of *other* images: what ``energy_outside`` has by where those mostly lie.
+
+    A reconstruction that knows nothing of its own subject has as much energy outside the others' subjects as outside
+    its own. So only what it has less outside its own was kept of the subject. Images stream past; two pictures are
+    kept, the sum of all subjects and the sum of all energies.
+
+    Args:
+        subjects: how many of all images' subjects lie on each pixel.
+        images: how many images there are; all of them must be added.
+    """
+
+    def __init__(self, subjects: Float64[Tensor, "y x"], images: int):
+        self.subjects, self.images = subjects, images
+        self.energy = torch.zeros_like(subjects)
+        self.count = 0
+
+    def add(
+        self, reconstructions: Float[Tensor, "image channel y x"], subject: Bool[Tensor, "image y x"]
+    ) -> Float64[Tensor, "image"]:
+        """Takes a batch in; gives each reconstruction's share outside a subject, mean over the subjects of the others.
+
+        NaN where the reconstruction is 0 everywhere, and where there are no others.
+        """
+        energy = relative_energy(reconstructions)
+        lit = energy.isfinite().all(2).all(1)
+        self.energy += energy[lit].sum(0)
+        self.count += int(lit.sum())
+        of_others = (self.subjects - subject.double()) / (self.images - 1 or torch.nan)
+        return (energy * (1 - of_others)).sum((1, 2))
+
+    def of_others(self, own: Float64[Tensor, "image"], subject: Bool[Tensor, "image y x"]) -> Float64[Tensor, "image"]:
+        """The other way round: the share of the others' reconstructions outside each image's subject, their mean.
+
+        Args:
+            own: share of each image's own reconstruction outside its subject (``energy_outside``).
+            subject: of the same images; all images have been added before.
+
+        Returns:
+            NaN where the own share is, and where there are no others.
+        """
+        outside = (self.energy * ~subject).sum((1, 2))
+        return (outside - own) / (self.count - 1 or torch.nan)
 
 
 @contextmanager

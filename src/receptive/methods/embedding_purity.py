@@ -1,9 +1,12 @@
 """Purity of the nearest neighbours' labels: whether a space groups images of one class (YU 4.1 in numbers)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from jaxtyping import Float64, Int, Shaped
+from scipy import sparse, stats
+
+from receptive.methods.inference import CONFIDENCE, Estimate
 
 _BLOCK_BYTES = 1 << 26
 
@@ -76,6 +79,51 @@ def mean_purity(
     """Mean of ``label_purity`` over the points of a space; NaN where no point has a neighbour of another group."""
     purity = label_purity(labels, nearest_neighbours(vectors, neighbours, groups)[0])
     return float(np.nanmean(purity)) if np.isfinite(purity).any() else np.nan
+
+
+def purity_difference(
+    labels: Shaped[np.ndarray, "point"],
+    spaces: Sequence[tuple[float, Int[np.ndarray, "point neighbour"]]],
+    confidence: float = CONFIDENCE,
+) -> Estimate:
+    """Mean purities of several spaces of the same points, each times its sign, added; with an interval over points.
+
+    The purities of two points are not independent: they share neighbours, and are each other's. So an interval from the
+    points' own purities is too narrow. Here the sum runs over pairs of points, and the variance adds the products of
+    all pairs that share a point (cluster-robust for dyads: Aronow, Samii & Assenova 2015): with R[i, j] what the pair
+    adds to the deviation, and u[i] the sum of R[i, j] over j, it is sum(u^2) - sum of R[i, j]^2 over pairs. It is not
+    taken below the variance of the points' own purities. The interval is Student's t, with points - 1
+    degrees of freedom.
+
+    Args:
+        labels: of the points.
+        spaces: a sign (1, -1) and the neighbours of each point in that space (``nearest_neighbours``).
+
+    Returns:
+        NaN where no point of a space has a neighbour; NaN ends with fewer than two points.
+    """
+    points, value = len(labels), 0.0
+    deviation = sparse.csr_array((points, points))
+    own = np.zeros(points)
+    for sign, neighbours in spaces:
+        purity = label_purity(labels, neighbours)
+        have = np.isfinite(purity)
+        if not have.any():
+            return Estimate(np.nan, np.nan, np.nan)
+        mean, weight = float(purity[have].mean()), sign / have.sum()
+        value += sign * mean
+        own[have] += weight * (purity[have] - mean)
+        point, place = np.nonzero(neighbours >= 0)
+        near = neighbours[point, place]
+        of_pair = weight * ((labels[near] == labels[point]) - mean) / (neighbours >= 0).sum(1)[point]
+        deviation = deviation + sparse.csr_array((of_pair, (point, near)), (points, points))
+    if points < 2:
+        return Estimate(value, np.nan, np.nan)
+    pairs = deviation + deviation.T  # each pair stands in it twice
+    sums = np.asarray(pairs.sum(axis=1)).ravel()
+    variance = max((sums**2).sum() - (pairs.data**2).sum() / 2, (own**2).sum()) * points / (points - 1)
+    half = float(stats.t.ppf((1 + confidence) / 2, points - 1) * np.sqrt(variance))
+    return Estimate(value, value - half, value + half)
 
 
 def chance(

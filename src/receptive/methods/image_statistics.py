@@ -27,14 +27,52 @@ def high_frequency_share(
     """
     pictures = np.asarray(pictures, np.float64)
     height, width = pictures.shape[-3:-1]
-    window = np.outer(_hann(height), _hann(width))[:, :, None]
-    mean = (pictures * window).sum((-3, -2), keepdims=True) / window.sum()
-    energy = np.abs(np.fft.fft2((pictures - mean) * window, axes=(-3, -2))) ** 2
-    frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.fftfreq(width)[None])
-    total = energy.sum((-3, -2, -1))
-    fine = energy[..., frequency > cutoff, :].sum((-2, -1))
+    fine, total = _energies(np.abs(_spectrum(pictures)) ** 2, cutoff)
     constant = total <= 1e-18 * (pictures**2).sum((-3, -2, -1)) * height * width
     return np.divide(fine, total, out=np.full(np.shape(total), np.nan), where=~constant & np.isfinite(total))
+
+
+def shared_high_frequency_share(
+    first: Shaped[np.ndarray, "*pictures y x channel"],
+    second: Shaped[np.ndarray, "*pictures y x channel"],
+    cutoff: float = 0.25,
+    least: float = 0.2,
+) -> Float64[np.ndarray, "*pictures"]:
+    """``high_frequency_share`` of what two noisy copies of a picture have in common: their noise is not in it.
+
+    A mean of few patches holds noise, which has as much fine detail as the patches. In the cross spectrum of two
+    independent halves, the real part of one spectrum times the conjugate of the other, noise is 0 on the average. So
+    the share may be a little below 0 or above 1.
+
+    Args:
+        first, second: the same picture with independent noise.
+        cutoff: cycles per px.
+        least: where the halves share less than this part of their energy there is mostly noise, and no share.
+
+    Returns:
+        NaN for such pictures, for constant ones and for those that hold a NaN.
+    """
+    spectra = [_spectrum(np.asarray(pictures, np.float64)) for pictures in (first, second)]
+    fine, total = _energies((spectra[0] * spectra[1].conj()).real, cutoff)
+    own = [_energies(np.abs(spectrum) ** 2, cutoff)[1] for spectrum in spectra]
+    with np.errstate(invalid="ignore"):
+        shared = total > least * (own[0] + own[1]) / 2
+    return np.divide(fine, total, out=np.full(np.shape(total), np.nan), where=shared & (total > 0))
+
+
+def _spectrum(pictures: Float64[np.ndarray, "*pictures y x channel"]) -> Shaped[np.ndarray, "*pictures y x channel"]:
+    """The Fourier transform of pictures less their mean, under a Hann window; complex."""
+    window = np.outer(*map(_hann, pictures.shape[-3:-1]))[:, :, None]
+    mean = (pictures * window).sum((-3, -2), keepdims=True) / window.sum()
+    return np.fft.fft2((pictures - mean) * window, axes=(-3, -2))
+
+
+def _energies(
+    energy: Float64[np.ndarray, "*pictures y x channel"], cutoff: float
+) -> tuple[Float64[np.ndarray, "*pictures"], Float64[np.ndarray, "*pictures"]]:
+    """Energy above ``cutoff`` cycles per px, and all of it."""
+    frequency = np.hypot(*np.meshgrid(*map(np.fft.fftfreq, energy.shape[-3:-1]), indexing="ij"))
+    return np.asarray(energy[..., frequency > cutoff, :].sum((-2, -1))), np.asarray(energy.sum((-3, -2, -1)))
 
 
 def _hann(size: int) -> Float64[np.ndarray, "value"]:

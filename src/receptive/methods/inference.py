@@ -4,6 +4,7 @@ Every interval of the project comes from here. Nothing here warns or fails on sm
 function says what it gives for them. An interval that the data cannot give is NaN on both sides, and decides nothing.
 """
 
+import math
 import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -16,6 +17,8 @@ from scipy import special, stats
 CONFIDENCE = 0.95
 FEW = 30
 """Below so many values a bootstrap interval is not to be trusted."""
+FEWEST_SKEWED = 5
+"""Below so many values there is no bootstrap-t, because too many resamples repeat one value."""
 NORMAL_QUANTILE = 1.96
 """Standard errors on either side of a mean in its normal 95% interval."""
 
@@ -25,12 +28,28 @@ Values = np.ndarray | Sequence[float] | Sequence[int] | Sequence[bool]
 Count = int | np.integer
 
 
-class Estimate(NamedTuple):
-    """A value with its interval."""
-
+class _Ends(NamedTuple):
     value: float
     low: float
     high: float
+
+
+class Estimate(_Ends):
+    """A value with its interval: a tuple of ``value, low, high``.
+
+    Attributes:
+        freedom: degrees of freedom of Student's t that the interval was made with; infinite where it was made with
+            normal quantiles or from resamples. Tests need it (``methods.testing``): the fewer there are, the faster an
+            interval grows with its confidence.
+    """
+
+    freedom: float = math.inf
+
+    def with_freedom(self, freedom: float) -> "Estimate":
+        """The same with other degrees of freedom."""
+        copy = Estimate(*self)
+        copy.freedom = float(freedom)
+        return copy
 
 
 _NOTHING = Estimate(np.nan, np.nan, np.nan)
@@ -41,7 +60,7 @@ def bootstrap(
     rng: np.random.Generator,
     statistic: Callable[..., Any] = np.mean,
     paired: bool = False,
-    method: Literal["BCa", "percentile"] = "BCa",
+    method: Literal["BCa", "percentile", "studentized"] = "BCa",
     resamples: int = 5_000,
     confidence: float = CONFIDENCE,
 ) -> Estimate:
@@ -51,6 +70,11 @@ def bootstrap(
     no resample changes the statistic, the interval is the value itself. Where the acceleration or the bias has no value
     (as for some medians), the percentile interval is given. The mean of one sample has its acceleration in closed form,
     because leaving out n values one by one takes n x n numbers.
+
+    "studentized" is the bootstrap-t of one sample's mean (Efron & Tibshirani 1993, chapter 12): the resampled means are
+    measured in their own standard errors. Of skewed values it covers more than Student's t and BCa (``FEWEST_SKEWED``
+    lognormal values: 88% where t has 79%; 9: 90% against 83%; 30: 92% against 88%; of normal values 94% to 96% at any
+    number; simulated). It is for means of few and perhaps skewed values.
 
     Resampling few values gives intervals that are too narrow (means of 80 normal values: 93.5% where 95% are asked for,
     of 10: 90%, of 3: 75%; simulated). Where a sample has fewer than ``FEW`` values the interval is Student's t with the
@@ -72,6 +96,10 @@ def bootstrap(
     value = float(statistic(*arrays, axis=-1))
     if fewest < 2 or not np.isfinite(value):
         return Estimate(value, np.nan, np.nan)
+    if method == "studentized":
+        if len(arrays) > 1 or statistic is not np.mean:
+            raise ValueError("the studentized interval is of one sample's mean")
+        return _studentized(arrays[0], value, rng, resamples, confidence)
     if fewest < FEW:
         return _jackknife(arrays, statistic, paired, confidence)
     of_one_mean = len(arrays) == 1 and statistic is np.mean and method == "BCa"
@@ -94,6 +122,28 @@ def bootstrap(
     if not (np.isfinite(low) and np.isfinite(high)):
         low, high = np.quantile(drawn, [(1 - confidence) / 2, (1 + confidence) / 2])
     return Estimate(value, float(low), float(high))
+
+
+def _studentized(
+    values: np.ndarray, mean: float, rng: np.random.Generator, resamples: int, confidence: float
+) -> Estimate:
+    """The bootstrap-t interval of a mean; Student's t below ``FEWEST_SKEWED`` values, which allow few resamples."""
+    count = len(values)
+    error = stats.sem(values)
+    if error <= 1e-12 * abs(mean):  # rounding is no spread
+        return Estimate(mean, mean, mean)
+    if count < FEWEST_SKEWED:
+        return _jackknife([values], np.mean, False, confidence)
+    distances = []
+    block = max(1, 4_000_000 // count)
+    for start in range(0, resamples, block):
+        drawn = values[rng.integers(0, count, (min(block, resamples - start), count))]
+        with np.errstate(all="ignore"):
+            distances.append((drawn.mean(1) - mean) / stats.sem(drawn, axis=1))
+    distance = np.concatenate(distances)
+    # a resample of one value alone has no standard error
+    low, high = np.quantile(distance[np.isfinite(distance)], [(1 - confidence) / 2, (1 + confidence) / 2])
+    return Estimate(mean, mean - float(high) * error, mean - float(low) * error).with_freedom(count - 1)
 
 
 def _accelerated(values: np.ndarray, mean: float, drawn: np.ndarray, confidence: float) -> tuple[float, float]:
@@ -137,7 +187,7 @@ def _jackknife(arrays: list[np.ndarray], statistic: Callable, paired: bool, conf
         return Estimate(value, value, value)
     freedom = total**2 / (variances**2 / (counts - 1)).sum()
     half = float(stats.t.ppf((1 + confidence) / 2, freedom) * np.sqrt(total))
-    return Estimate(value, value - half, value + half)
+    return Estimate(value, value - half, value + half).with_freedom(freedom)
 
 
 def paired_difference(first: Values, second: Values, rng: np.random.Generator, **options: Any) -> Estimate:
@@ -239,11 +289,29 @@ def apart(first: Estimate, second: Estimate) -> Estimate:
     it is wider than it need be. NaN ends where either has none.
     """
     value = first.value - second.value
-    return Estimate(
+    joined = Estimate(
         value,
         value - float(np.hypot(first.value - first.low, second.high - second.value)),
         value + float(np.hypot(first.high - first.value, second.value - second.low)),
     )
+    return joined.with_freedom(
+        joint_freedom((first.high - first.low, first.freedom), (second.high - second.low, second.freedom))
+    )
+
+
+def joint_freedom(*parts: tuple[float, float], confidence: float = CONFIDENCE) -> float:
+    """Degrees of freedom of a sum of independent errors (Welch 1947, Satterthwaite 1946); infinite without a spread.
+
+    Args:
+        parts: of each error the width of its interval and the degrees of freedom that it was made with.
+    """
+    quantiles = [
+        special.ndtri((1 + confidence) / 2) if math.isinf(freedom) else stats.t.ppf((1 + confidence) / 2, freedom)
+        for _, freedom in parts
+    ]
+    variances = np.array([(width / quantile) ** 2 for (width, _), quantile in zip(parts, quantiles, strict=True)])
+    spread = (variances**2 / np.array([freedom for _, freedom in parts])).sum()
+    return float(variances.sum() ** 2 / spread) if spread > 0 else math.inf
 
 
 def mcnemar(first: Values, second: Values) -> float:
@@ -271,10 +339,14 @@ def over_trainings(values: Values, confidence: float = CONFIDENCE) -> Estimate:
     if len(array) == 1:
         return Estimate(mean, np.nan, np.nan)
     half = float(stats.t.ppf((1 + confidence) / 2, len(array) - 1) * stats.sem(array))
-    return Estimate(mean, mean - half, mean + half)
+    return Estimate(mean, mean - half, mean + half).with_freedom(len(array) - 1)
 
 
-def pooled(estimates: Sequence[Estimate | tuple[float, float, float]], shared: bool) -> Estimate:
+def pooled(
+    estimates: Sequence[Estimate | tuple[float, float, float]],
+    shared: bool,
+    within: tuple[float, float] = (-np.inf, np.inf),
+) -> Estimate:
     """Mean over trainings, with an interval for both their spread and what each training's own interval leaves open.
 
     Each side is the root of the sum of two squared distances. One is Student's t over the trainings
@@ -287,6 +359,9 @@ def pooled(estimates: Sequence[Estimate | tuple[float, float, float]], shared: b
     Args:
         estimates: one per training.
         shared: whether the own intervals are over what all trainings have in common, such as the images.
+        within: least and greatest possible value. The interval is cut there: what is cut off cannot be the truth, so
+            the coverage is the same. It was 0.93 to 0.99 for accuracies of 0.87 to 0.99 whose logits have a standard
+            deviation of 0.3 to 0.5 between 2 to 5 trainings, and down to 0.86 for one of 1 (simulated).
     """
     value, low, high = over_trainings([estimate[0] for estimate in estimates])
     if len(estimates) < 2:
@@ -296,7 +371,34 @@ def pooled(estimates: Sequence[Estimate | tuple[float, float, float]], shared: b
         np.mean([np.nan_to_num(sign * (estimate[0] - estimate[end])) for estimate in estimates]) / parts**0.5
         for end, sign in ((1, 1), (2, -1))
     )
-    return Estimate(value, value - float(np.hypot(value - low, below)), value + float(np.hypot(high - value, above)))
+    freedom = joint_freedom((high - low, len(estimates) - 1), (below + above, math.inf))
+    low, high = value - float(np.hypot(value - low, below)), value + float(np.hypot(high - value, above))
+    return Estimate(value, max(low, within[0]), min(high, within[1])).with_freedom(freedom)
+
+
+def with_spread_of_draws(beyond: Estimate, draws: Values, trainings: int) -> Estimate:
+    """What trained networks have beyond untrained ones, with an interval that holds how much untrained draws differ.
+
+    The interval of ``beyond`` is joined with Student's t interval of the draws, as roots of sums of squares. Over
+    several trainings ``beyond`` has their spread already, and the draws add the uncertainty of their mean:
+    s / sqrt(draws). A single training has no spread of its own, and that of the draws stands for it:
+    s sqrt(1 + 1 / draws), the prediction interval of one more draw. Then it is tested whether the trained network could
+    be one more untrained one.
+
+    Args:
+        beyond: the value less the mean of the draws, with the interval that the trained networks alone give; NaN ends
+            count as no width.
+        draws: the same quantity in each untrained network; two or more.
+        trainings: how many trainings ``beyond`` rests on.
+    """
+    count = len(draws)
+    spread = float(np.std(np.asarray(draws, float), ddof=1))
+    half = stats.t.ppf((1 + CONFIDENCE) / 2, count - 1) * spread * np.sqrt((trainings == 1) + 1 / count)
+    below, above = (float(np.nan_to_num(abs(end - beyond.value))) for end in (beyond.low, beyond.high))
+    joined = Estimate(
+        beyond.value, beyond.value - float(np.hypot(below, half)), beyond.value + float(np.hypot(above, half))
+    )
+    return joined.with_freedom(joint_freedom((below + above, beyond.freedom), (2 * half, count - 1)))
 
 
 def rank_correlations(first: np.ndarray, second: np.ndarray, axis: int = -1) -> np.ndarray:

@@ -161,6 +161,30 @@ def maximize(
     )
 
 
+@torch.no_grad()
+def responses(
+    network: nn.Module,
+    layer: str,
+    units: Sequence[int],
+    objective: str,
+    images: Float[Tensor, "unit channel y x"],
+    *,
+    position: Position | None = None,
+    batch_size: int = 32,
+) -> Float[Tensor, "unit"]:
+    """What each unit answers to an image of its own, as ``maximize`` measures it; nothing is optimised.
+
+    Args:
+        images: normalised, of each unit one; the other arguments as for ``maximize``.
+    """
+    parts = []
+    with _evaluation_mode(network), _each_image_by_itself(network):
+        for first in range(0, len(units), batch_size):
+            chosen = slice(first, first + batch_size)
+            parts.append(_Question(network, layer, units[chosen], objective, position)(images[chosen]))
+    return torch.cat(parts)
+
+
 def _maximize_batch(
     ask: "_Question",
     preset: Preset,

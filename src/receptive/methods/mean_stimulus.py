@@ -12,6 +12,7 @@ The papers do not say which positions count. Three readings:
 - ``all``: every position. Pixels outside the image do not count, so each pixel has its own number of patches.
 """
 
+import numpy as np
 import torch
 from jaxtyping import Float, Float32, Float64, Int64, Shaped
 from torch import Tensor
@@ -105,6 +106,14 @@ class MeanStimulus:
         mean = torch.where(cover > 0, sums[:, :-1] / cover, torch.nan).float()
         return mean[:-1], self._count[:-1].round().long(), mean[-1]
 
+    def plus(self, other: "MeanStimulus") -> "MeanStimulus":
+        """The mean over the patches of both, of the same layer and mode; neither is changed."""
+        both = MeanStimulus.__new__(MeanStimulus)
+        both.__dict__.update(self.__dict__ if self._sums is not None else other.__dict__)
+        if self._sums is not None and other._sums is not None and self._count is not None and other._count is not None:
+            both._sums, both._count = self._sums + other._sums, self._count + other._count
+        return both
+
     def _canvas(self, pixels: Float[Tensor, "image channel y x"]) -> Float[Tensor, "image channel canvas_y canvas_x"]:
         """The part of the plane that the counted positions see; zero outside the image."""
         down, across = self.axes
@@ -151,6 +160,29 @@ class MeanStimulus:
         # lag e at phase p is the patch's pixel e * stride + p
         sums = sums.permute(0, 1, 4, 2, 5, 3).flatten(4, 5).flatten(2, 3)
         return sums[:, :, : self.size[0], : self.size[1]].flatten(1)
+
+
+def other_half(
+    mean: Shaped[np.ndarray, "unit y x channel"],
+    count: Shaped[np.ndarray, "unit"],
+    half: Shaped[np.ndarray, "unit y x channel"],
+    half_count: Shaped[np.ndarray, "unit"],
+) -> Float64[np.ndarray, "unit y x channel"]:
+    """The mean over those patches that are not in one half, from the means of all and of that half.
+
+    For the modes in which every pixel has all patches (``interior``).
+
+    Args:
+        mean, count: of all patches: their mean, and how many they are.
+        half, half_count: the same of one half.
+
+    Returns:
+        NaN for a unit without patches in one of the halves.
+    """
+    weights = [np.asarray(number, np.float64)[:, None, None, None] for number in (count, half_count)]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        other = (weights[0] * mean - weights[1] * half) / (weights[0] - weights[1])
+    return np.where(weights[0] > weights[1], other, np.nan)
 
 
 class _Phases:

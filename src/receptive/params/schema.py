@@ -28,6 +28,7 @@ from receptive.params.sections import (
     Stimuli,
     Track,
     Training,
+    Untrained,
     Workers,
 )
 
@@ -60,6 +61,7 @@ class Params(Section):
     choices: Choices
     ablate: Ablate
     filters: Filters
+    untrained: Untrained
     claims: Claims
     feature_maps: FeatureMaps
     maximize: Maximize

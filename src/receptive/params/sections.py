@@ -197,6 +197,8 @@ class Ablate(Section):
     """A unit whose responses are never above this is inactive; KS take 0."""
     minibatch: Count
     """Images that share the unit drawn for dL_rnd. It is part of the definition of dL_rnd; ``batch_size`` is not."""
+    unit_draws: Count
+    """How often every mini-batch draws the unit of dL_rnd; dL_rnd is the mean over these draws."""
     control_draws: Count
     """Number of sets of random active units."""
     control_images: Annotated[int, Field(ge=2)]
@@ -208,6 +210,10 @@ class Ablate(Section):
     resamples: Annotated[int, Field(ge=100)]
     """Bootstrap samples per interval."""
     batch_size: Count
+
+
+_FROM_NOISE = ("tg_channel", "tg_class", "robust")
+"""The presets that start from noise where no other initialisation is asked for."""
 
 
 class MaximizeGroup(Section):
@@ -222,6 +228,8 @@ class MaximizeGroup(Section):
     """One of ``methods.maximization.PRESETS``."""
     initialisation: Literal["zero", "noise", "mean"] | None = None
     """The first image; None: the preset's own."""
+    starts: Count | None = None
+    """Of noise, how many draws each unit or class starts from; None: one."""
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
@@ -229,6 +237,9 @@ class MaximizeGroup(Section):
             raise ValueError("initialisation mean is a class's mean image: it needs the objective class")
         if self.preset == "robust" and (self.initialisation not in (None, "noise") or self.objective == "neuron"):
             raise ValueError("the preset robust starts from noise and moves the image: objective channel or class")
+        noise = self.initialisation == "noise" or (self.initialisation is None and self.preset in _FROM_NOISE)
+        if self.starts is not None and self.starts > 1 and not noise:
+            raise ValueError("starts: only noise can be drawn several times")
         return self
 
 
@@ -353,6 +364,21 @@ class Filters(Section):
 
     fold_batch_norm: bool
     """Whether the first filters are multiplied by the scale of their batch norm; in KS equation 3 they are not."""
+
+
+class Untrained(Section):
+    """Section ``untrained``: the networks whose untrained control is drawn several times."""
+
+    draws: Annotated[int, Field(ge=2)]
+    """Number of networks with fresh weights."""
+    zeros: list[Network]
+    """Networks whose zeros are counted in every draw (claim 7)."""
+    energy: list[Network]
+    """Networks whose first and last convolution are carried back in every draw (claim 9)."""
+    selectivity: list[Network]
+    """Networks whose low layers are shown gratings in every draw (claims 1 and 2)."""
+    filters: list[Network]
+    """Networks whose fresh first and second filters are kept (claims 6 and 10)."""
 
 
 class Claims(Section):

@@ -119,12 +119,13 @@ def energy_by_depth(energy: pd.DataFrame) -> pd.DataFrame:
         energy: energy.parquet of any number of networks.
 
     Returns:
-        ``network, state, depth, value, low, high, kind`` (of the layer) and ``image_value``: the share of the images
-        themselves.
+        ``network, state, depth, value, low, high, kind`` (of the layer), ``others_value`` (the share outside the other
+        images' subjects) and ``image_value``: the share of the images themselves.
     """
     keys = ["network", "state", "depth"]
     table = mean_interval(energy, "energy_outside_fraction", keys)
-    kinds = energy.groupby(keys)["kind"].last().reset_index()
+    of_layers = {"kind": ("kind", "last"), "others_value": ("outside_others_fraction", "mean")}
+    kinds = energy.groupby(keys).agg(**of_layers).reset_index()
     images = energy[energy["state"] == "trained"].groupby("network")["image_energy_outside_fraction"].mean()
     table = table.merge(kinds, on=keys, validate="one_to_one")
     return _in_order(table.assign(image_value=table["network"].map(images)), energy)

@@ -13,6 +13,7 @@ def main() -> None:
     from receptive.claims.registry import claims, metrics, table
     from receptive.claims.row import overall
     from receptive.claims.study import Study
+    from receptive.claims.verdicts import judged, with_smallest
     from receptive.params.reading import load_params
 
     study = Study(load_params())
@@ -20,7 +21,8 @@ def main() -> None:
     with tqdm(claims(), desc="claims", unit="claim") as bar:
         for claim in bar:
             bar.set_postfix_str(claim.TITLE)
-            rows[claim.NUMBER] = claim.measure(study)
+            rows[claim.NUMBER] = with_smallest(claim, claim.measure(study))
+    rows = judged(rows)
     folder = write_claims(table(rows), metrics(rows))
     verdicts = Counter(overall(of_claim) for of_claim in rows.values())
     print(f"{folder}: {len(rows)} claims, " + ", ".join(f"{count} {verdict}" for verdict, count in verdicts.items()))

@@ -65,15 +65,16 @@ def test_zeros_by_depth():
 
 def test_energy_outside_the_subject_by_depth():
     made = {
-        "vggcnn": energies((0.6, 0.5, 0.2, 0.15), (0.5, 0.6, 0.7, 0.8), network="vggcnn"),
-        "alexcnn": energies((0.6, 0.5, 0.4, 0.3), (0.6, 0.5, 0.7, 0.8), network="alexcnn"),
+        "vggcnn": energies((0.0, 0.1, 0.4, 0.45), (0.1, 0.0, 0.0, 0.0), network="vggcnn"),
+        "alexcnn": energies((0.0, 0.1, 0.2, 0.3), (0.0, 0.1, 0.0, 0.0), network="alexcnn"),
     }
     rows, drawn = figure(deconvolution_energy, planted.study(list(made), energy=made.__getitem__))
     above, below = drawn.axes
-    offset = made["vggcnn"]["energy_outside_fraction"].iloc[:60].mean() - 0.6  # of the trained network's images
+    others = made["vggcnn"]["outside_others_fraction"].iloc[:60].mean()
     lines = curves(above, 4)
-    assert lines[colour("vggcnn"), "-"] == pytest.approx(np.array([0.6, 0.5, 0.2, 0.15]) + offset)
-    assert lines[colour("alexcnn"), "-"] == pytest.approx(np.array([0.6, 0.5, 0.4, 0.3]) + offset)
+    assert lines[colour("vggcnn"), "-"] == pytest.approx(others - np.array([0.0, 0.1, 0.4, 0.45]))
+    assert lines[colour("vggcnn"), "-."] == pytest.approx([others] * 4)
+    assert lines[colour("alexcnn"), "-"] == pytest.approx(others - np.array([0.0, 0.1, 0.2, 0.3]))
     assert [0.6, 0.6] in [list(line.get_ydata()) for line in above.lines]  # the images themselves
     assert len(below.get_yticklabels()) == len(rows)
 

@@ -24,21 +24,22 @@ def test_starts_results_and_values():
     assert [axes.get_title() for axes in grid[:4]] == ["start: noise", "from noise", "start: mean", "from the mean"]
     assert [axes.get_ylabel() for axes in grid[::4]] == ["a", "b", "c", "d"]
     for line in range(4):
-        for column, pictures in enumerate((made.starts["noise"], made.images["noise"], made.starts["mean"])):
+        for column, pictures in enumerate((made.starts["noise"][0], made.images["noise"][0], made.starts["mean"][0])):
             shown = np.asarray(grid[4 * line + column].images[0].get_array())
             np.testing.assert_allclose(shown, pictures[line].clip(0, 1))
-    (colour,) = [axes for axes in fig.axes if axes.get_title() == "mean chroma"]
+    (colour,) = [axes for axes in fig.axes if axes.get_title() == "mean chroma of single pixels"]
     ends = [tuple(line.get_ydata()) for line in colour.lines if len(line.get_xdata()) == 2 and line.get_alpha()]
     expected = [
         pair
         for name in ("noise", "mean")
-        for pair in zip(chroma(made.starts[name]), chroma(made.images[name]), strict=True)
+        for pair in zip(chroma(made.starts[name][0]), chroma(made.images[name][0]), strict=True)
     ]
     np.testing.assert_allclose(ends, expected)
     rows = [[label.get_text() for label in axes.get_yticklabels()] for axes in fig.axes[-2:]]
     assert rows[1] == ["alexcnn: texture", "vggcnn: texture"]
     assert sorted(rows[0]) == [
-        *("alexcnn: colour", "alexcnn: colour of broad areas", "vggcnn: colour", "vggcnn: colour of broad areas"),
+        *("alexcnn: colour", "alexcnn: colour of single pixels"),
+        *("vggcnn: colour", "vggcnn: colour of single pixels"),
     ]
 
 

@@ -5,13 +5,16 @@ from types import SimpleNamespace
 import pandas as pd
 
 from receptive.claims.row import measured, not_measured
+from receptive.claims.smallest_effects import Smallest
+from receptive.claims.verdicts import judged, what_would_decide
 from receptive.figures.claims import estimates
-from receptive.report.sections.claims import claim_parts, listed, numbers, summary, text
+from receptive.report.sections.claims import claim_parts, listed, numbers, settings, summary, text
 
 
 def claim(number: int, title: str = "Title") -> SimpleNamespace:
     words = {name: f"{name.lower()} {number}" for name in ("STATEMENT", "SOURCE", "STATISTIC", "CONTROL", "RULE")}
-    return SimpleNamespace(NUMBER=number, TITLE=title, **words)
+    smallest = {"share": Smallest(0.125, "an eighth")}
+    return SimpleNamespace(__name__="new", NUMBER=number, TITLE=title, SMALLEST=smallest, **words)
 
 
 def row(value: float, low: float, high: float, network: str = "vggcnn", **more):
@@ -67,7 +70,8 @@ def test_a_claim_has_its_words_its_figure_and_its_rows(write):
     passage, picture, table = claim_parts(claim(2, "Sparser"), ROWS[2], estimates(ROWS[2], "share"), write)
     assert (passage.anchor, passage.heading) == ("claim-02", "2. Sparser: contradicted")
     assert passage.facts == {
-        "Claim": "statement 2 (source 2)", "Statistic": "statistic 2", "Control": "control 2", "Rule": "rule 2"
+        "Claim": "statement 2 (source 2)", "Statistic": "statistic 2", "Control": "control 2", "Rule": "rule 2",
+        "Smallest effect of interest": "share: 0.125 (an eighth)",
     }  # fmt: skip
     assert (picture.file, picture.caption) == ("figures/claim_02.png", "Sparser: statistic 2")
     assert table.rows[0][:4] == ["vggcnn", "share", "-0.5", "[-0.75, -0.25]"]
@@ -77,3 +81,21 @@ def test_a_claim_has_its_words_its_figure_and_its_rows(write):
 def test_the_head_says_what_intervals_are_over():
     assert "Every network was trained once." in text({"vggcnn": 1, "alexcnn": 1})
     assert "several times (vggcnn 3, alexcnn 3)" in text({"vggcnn": 3, "alexcnn": 3})
+
+
+def test_undecided_claims_say_what_would_decide_them(write):
+    undecided = judged({1: [row(0.0, -0.196, 0.196, smallest=0.1, images=100)], 2: ROWS[2]})
+    table = summary([claim(1), claim(2)], undecided).set_index("claim")
+    assert table["would be decided by"].to_dict() == {1: "1,051 images", 2: ""}  # 100 (z(0.975) + z(0.9))^2, rounded up
+    (passage, *_) = claim_parts(
+        claim(1), undecided[1], estimates(undecided[1], "share"), write, what_would_decide(undecided)[1]
+    )
+    assert passage.facts["Would be decided by"] == "vggcnn: share: 1,051 images instead of 100"
+
+
+def test_flips_under_other_settings_are_counted():
+    rows = judged({1: [row(0.5, 0.05, 0.95, smallest=0.1)], 2: [row(0.5, 0.45, 0.55, smallest=0.1)]})
+    table = settings([claim(1), claim(2)], rows).set_index("claim")
+    assert table["verdict"].to_dict() == {1: "supported", 2: "supported"}
+    assert table["level 0.01"].to_dict() == {1: "undecided", 2: "supported"}  # p of the first is 0.029
+    assert table["flips"].to_dict() == {1: 1, 2: 0}

@@ -37,7 +37,8 @@ def write_study(network: str, known: list[Layer], energies: bool = True) -> None
             {
                 "network": network, "state": state, "layer": layer.name, "alias": layer.alias, "depth": layer.depth,
                 "kind": layer.kind, "image": image, "label": 0, "energy": 1.0,
-                "energy_outside_fraction": share + shift + (state == "untrained") / 10, "area_outside_fraction": 0.75,
+                "energy_outside_fraction": share + shift + (state == "untrained") / 10,
+                "outside_others_fraction": 0.7, "others_outside_fraction": 0.7, "area_outside_fraction": 0.75,
                 "image_energy_outside_fraction": 0.7,
             }
             for layer, share in zip(kept, (0.5, 0.3), strict=True)
@@ -121,7 +122,7 @@ def test_energies_are_means_over_images_with_intervals(both, write):
     assert points(before) == [pytest.approx([1, 0.6]), pytest.approx([13, 0.4])]
     # two images, 0.1 below and above the mean: the standard error is 0.1
     assert band(axes.collections[0])[1.0] == pytest.approx((0.5 - 0.196, 0.5 + 0.196))
-    assert set(axes.lines[-2].get_ydata()) == {0.7}
+    assert set(axes.lines[-3].get_ydata()) == {0.7}
     table = write.tables["energy_outside"].set_index(["network", "state", "alias"])
     assert table.loc[("vggcnn", "trained", "c1_1"), "energy_outside_fraction"] == pytest.approx(0.5)
     assert table.loc[("vggcnn", "trained", "c1_1"), "images"] == 2

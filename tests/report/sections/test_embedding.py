@@ -20,7 +20,7 @@ from receptive.artifacts.embedding import COLUMNS, Embedding, LayerMap, write_em
 from receptive.figures.embedding import TILE_PX
 from receptive.networks.layers import Layer
 from receptive.report.sections import embedding_maps
-from receptive.report.sections.embedding import purity_with_intervals, section
+from receptive.report.sections.embedding import section
 
 
 def write_study(network: str, known: list[Layer]) -> None:
@@ -54,7 +54,9 @@ def write_study(network: str, known: list[Layer]) -> None:
     states = {"trained": 0.8, "untrained": 0.6, "pixels": 0.5}
     purity = pd.DataFrame(
         [
-            layer.heading() | {"state": state, "value": value, "chance": 0.5, "points": 4}
+            layer.heading()
+            | {"state": state, "value": value, "low": value - 0.1, "high": value + 0.05}
+            | {"chance": 0.5, "points": 4}
             for layer in (conv, last)
             for state, value in states.items()
         ]
@@ -77,6 +79,7 @@ def write_study(network: str, known: list[Layer]) -> None:
             units=UnitPatches(rows, {conv.name: np.full((2, 8, 8, 3), 1, np.float16)}),
             purity=purity,
             purity_images=of_images,
+            purity_neighbours={},
             metrics={},
         ),
     )
@@ -97,17 +100,12 @@ def params():
 
 
 @pytest.mark.slow
-def test_purity_has_the_normal_interval_over_images(study, write):
-    table = purity_with_intervals("vggcnn")
-    assert len(table) == 6
-    trained = table[table["state"] == "trained"].iloc[0]
-    # two images, 0.1 below and above the mean: the standard error is 0.1
-    assert (trained["low"], trained["high"]) == (pytest.approx(0.8 - 0.196), pytest.approx(0.8 + 0.196))
+def test_purity_is_drawn_with_its_interval(study, write):
     made = section(params(), study[1], write)
     axes = write.figures["yu_purity_by_depth"].axes
     assert [panel.get_title() for panel in axes] == ["fivecnn", "vggcnn"]
     assert points(axes[1].lines[0]) == [[1, 0.8], [13, 0.8]]
-    assert band(axes[1].collections[0])[13.0] == pytest.approx((0.8 - 0.196, 0.8 + 0.196))
+    assert band(axes[1].collections[0])[13.0] == pytest.approx((0.7, 0.85))
     assert "each of 4 validation images" in captions(made)["yu_purity_by_depth"]
     assert "a patch's 7 nearest neighbours" in made.text
 

@@ -29,6 +29,7 @@ def result(layer: Layer, unit: int, kind: tuple[str, str, str], status: str = "o
     return {
         "network": "", "layer": layer.name, "alias": layer.alias, "unit": unit, "objective": objective,
         "preset": preset, "initialisation": initialisation, "status": status, "activation": 2 * reached,
+        "activation_unclipped": 3 * reached, "outside_fraction": 0.25, "start": 0,
         "natural_max": 2.0, "quantile": 0.99, "iterations": 20, "seed": 0,
         "top_px": 0, "left_px": 0, "bottom_px": 6, "right_px": 6,
     }  # fmt: skip
@@ -167,6 +168,7 @@ def test_the_summary_counts_every_status():
         "network": "fivecnn", "alias": "c1", "objective": "neuron", "preset": "ks", "initialisation": "zero",
         "units": 5, "ok": 3, "zero gradient": 1, "diverged": 1, "quantile": 0.99, "reached": pytest.approx(0.6),
         "path": 0.9, "other path": 1,
+        "reached unclipped": pytest.approx(0.9), "outside": 0.25,
     }  # fmt: skip
 
 

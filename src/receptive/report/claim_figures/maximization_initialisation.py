@@ -9,9 +9,9 @@ from receptive.claims.study import Study
 from receptive.figures.maximization_initialisation import initialisations
 
 _WORDS = {
-    Quantity.COLOUR: "mean chroma",
+    Quantity.COLOUR: "mean chroma after a blur",
     Quantity.TEXTURE: "luminance energy in fine detail",
-    Quantity.BROAD_COLOUR: "mean chroma after a blur",
+    Quantity.PIXELS: "mean chroma of single pixels",
 }
 _CHROMA = "chroma, CIE L*a*b*: from the mean minus from noise"
 _DETAIL = "share of fine detail: from noise minus from the mean"
@@ -26,14 +26,18 @@ def figure(study: Study, rows: list[Row]) -> Figure:
         if isinstance(made, str):
             continue
         prepared = study.images(network)
-        shown[network] = [prepared.classes[label] for label in made.classes], made.starts, made.images
+        starts, images = (
+            {name: made.shown(pictures, name) for name in ("noise", "mean")} for pictures in ("starts", "images")
+        )
+        shown[network] = [prepared.classes[label] for label in made.classes], starts, images
         validation = prepared.labels.loc[prepared.labels["split"] == "validation", "image"].head(_NATURAL_IMAGES)
         photographs = prepared.images[validation.to_numpy()] / 255
         for quantity, words in _WORDS.items():
             of_pictures, _ = MEASURES[quantity]
             natural[words] = float(np.nanmean(of_pictures(photographs)))
             measures[network, words] = {
-                name: (of_pictures(made.starts[name]), of_pictures(made.images[name])) for name in ("noise", "mean")
+                name: (made.means(of_pictures, "starts", name), made.means(of_pictures, "images", name))
+                for name in ("noise", "mean")
             }
     texture = [row for row in rows if row.quantity == Quantity.TEXTURE]
     colour = [row for row in rows if row.quantity != Quantity.TEXTURE]

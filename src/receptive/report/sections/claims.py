@@ -9,13 +9,16 @@ from matplotlib.figure import Figure
 from receptive.artifacts.claims import read_claims
 from receptive.claims.registry import claims, rows_of, table
 from receptive.claims.row import Row, overall, speaks_of
+from receptive.claims.smallest_effects import of_claim
 from receptive.claims.study import Study
+from receptive.claims.verdicts import SETTINGS, Needed, flips, steadiness, what_would_decide
 from receptive.params.schema import Params
 from receptive.report.claim_figures.drawing import draw
 from receptive.report.page import Part, Passage, Section
 from receptive.report.writer import Writer
 
-_FORMATS = dict.fromkeys(("value", "control", "published", "threshold"), ".3g") | {"p": ".2g"}
+_FORMATS = dict.fromkeys(("value", "control", "published", "threshold", "smallest effect"), ".3g")
+_FORMATS |= dict.fromkeys(("p different", "p equivalent", "p"), ".2g")
 
 
 def section(params: Params, write: Writer) -> Section:
@@ -26,16 +29,25 @@ def section(params: Params, write: Writer) -> Section:
         "claims_summary", summary(modules, rows), "The claims and their verdicts; all rows of all claims:"
     )
     verdicts.files += write.table("claims", listed(modules, rows), "").files  # too wide for a page
-    parts: list[Part] = [verdicts]
+    steady = write.table("claims_steadiness", settings(modules, rows), "The verdicts under other settings of the rule")
+    lacking = what_would_decide(rows)
+    parts: list[Part] = [verdicts, steady]
     for claim in modules:
-        parts += claim_parts(claim, rows[claim.NUMBER], draw(claim, study, rows[claim.NUMBER]), write)
+        figure = draw(claim, study, rows[claim.NUMBER])
+        parts += claim_parts(claim, rows[claim.NUMBER], figure, write, lacking[claim.NUMBER])
     return Section(
         "claims", "Claims", text({network: len(study.trainings(network)) for network in study.networks}), parts
     )
 
 
-def claim_parts(claim: ModuleType, rows: list[Row], figure: Figure, write: Writer) -> list[Part]:
-    """What the page shows of one claim: its statement and verdict, its figure, and its rows."""
+def claim_parts(
+    claim: ModuleType, rows: list[Row], figure: Figure, write: Writer, lacking: Sequence[Needed] = ()
+) -> list[Part]:
+    """What the page shows of one claim: its statement and verdict, its figure, and its rows.
+
+    Args:
+        lacking: what would decide its undecided rows.
+    """
     name = f"claim_{claim.NUMBER:02d}"
     facts = {
         "Claim": f"{claim.STATEMENT} ({claim.SOURCE})",
@@ -43,6 +55,12 @@ def claim_parts(claim: ModuleType, rows: list[Row], figure: Figure, write: Write
         "Control": claim.CONTROL,
         "Rule": claim.RULE,
     }
+    if smallest := of_claim(claim):
+        facts["Smallest effect of interest"] = "; ".join(
+            f"{quantity}: {size:g} ({reason})" for quantity, (size, reason) in smallest.items()
+        )
+    if lacking:
+        facts["Would be decided by"] = "; ".join(map(str, lacking))
     return [
         Passage(name.replace("_", "-"), f"{claim.NUMBER}. {claim.TITLE}: {overall(rows)}", facts),
         write.picture(name, figure, f"Claim {claim.NUMBER}: {claim.TITLE}", f"{claim.TITLE}: {claim.STATISTIC}"),
@@ -68,10 +86,15 @@ def text(trainings: Mapping[str, int]) -> str:
             "training of the same network would give."
         )
     return (
-        "What the papers state in words, as numbers. A statistic has its claim's sign: a row is supported where "
-        "its 95% interval lies above the threshold, contradicted where below, and undecided otherwise. A claim is "
-        "supported where all rows that decide are, contradicted where at least one is contradicted and none supported, "
-        "and undecided where rows disagree, say too little, or one could not be measured.\n\n"
+        "What the papers state in words, as numbers. A statistic has its claim's sign. A row that decides is "
+        "equivalent where it lies nearer to its threshold than its smallest effect of interest, else supported where "
+        "it lies above the threshold and contradicted where below, and undecided where the data do not tell. Tests "
+        "allow for the number of all rows that decide (Holm): the chance of any wrong supported or contradicted among "
+        "them is at most 5%, and so is that of any wrong equivalent. Intervals are shown as they are, 95% each. A "
+        "claim has the verdict that all its deciding rows share; it is mixed where all are decided, but not alike, and "
+        "undecided where one is or could not be measured. What an undecided row would need is worked out from its "
+        "spread and its smallest effect: so many find an effect of that size, or show that there is none, in 80% of "
+        "such studies.\n\n"
         "A verdict here is about these networks on these data, small as they are. The papers' own numbers, where "
         f"they print one, are of their networks and data. {scope}"
     )
@@ -83,7 +106,7 @@ def summary(modules: Sequence[ModuleType], rows: Mapping[int, list[Row]]) -> pd.
     Args:
         rows: by number of the claim.
     """
-    lines = []
+    lines, lacking = [], what_would_decide(rows)
     for claim in modules:
         deciding = [row for row in rows[claim.NUMBER] if row.decides]
         verdicts = [row.verdict for row in deciding]
@@ -97,9 +120,36 @@ def summary(modules: Sequence[ModuleType], rows: Mapping[int, list[Row]]) -> pd.
                 "speaks of": speaks_of(rows[claim.NUMBER]),
                 "rows that decide": ", ".join(counts),
                 "intervals over": "; ".join(dict.fromkeys(row.over for row in deciding if row.over)),
+                "would be decided by": "; ".join(_at_most(lacking[claim.NUMBER])),
             }
         )
     columns = ["claim", "title", "source", "verdict", "speaks of", "rows that decide", "intervals over"]
+    columns.append("would be decided by")
+    return pd.DataFrame(lines, columns=columns)
+
+
+def _at_most(lacking: Sequence[Needed]) -> list[str]:
+    """By what is counted, how many would decide the row that needs most of it: "2,300 images"."""
+    most: dict[str, int] = {}
+    for each in lacking:
+        most[each.counted] = max(most.get(each.counted, 0), each.number)
+    return [f"{number:,} {counted}" for counted, number in most.items()]
+
+
+def settings(modules: Sequence[ModuleType], rows: Mapping[int, list[Row]]) -> pd.DataFrame:
+    """The verdict of each claim, and under every other setting of the rule: one row per claim, flips counted.
+
+    Args:
+        rows: by number of the claim.
+    """
+    tried, flipped = steadiness(rows), flips(rows)
+    lines = [
+        {"claim": claim.NUMBER, "title": claim.TITLE, "verdict": overall(rows[claim.NUMBER])}
+        | tried[claim.NUMBER]
+        | {"flips": flipped[claim.NUMBER]}
+        for claim in modules
+    ]
+    columns = ["claim", "title", "verdict", *(setting.name for setting in SETTINGS), "flips"]
     return pd.DataFrame(lines, columns=columns)
 
 
@@ -114,7 +164,10 @@ def numbers(rows: Sequence[Row]) -> pd.DataFrame:
         "control": [row.control for row in deciding_first],
         "95% of control": [_interval(row.control_low, row.control_high) for row in deciding_first],
         "threshold": [row.threshold for row in deciding_first],
+        "smallest effect": [row.smallest for row in deciding_first],
         "verdict": [row.verdict if row.decides else "shown beside" for row in deciding_first],
+        "p different": [row.p_different for row in deciding_first],
+        "p equivalent": [row.p_equivalent for row in deciding_first],
         "p": [row.p_value for row in deciding_first],
         "published": [row.published for row in deciding_first],
         "images": [row.images for row in deciding_first],
@@ -123,9 +176,8 @@ def numbers(rows: Sequence[Row]) -> pd.DataFrame:
         "interval over": [row.over for row in deciding_first],
         "remark": [row.reason for row in deciding_first],
     }
-    kinds = dict.fromkeys(("value", "control", "p", "published"), "Float64") | dict.fromkeys(
-        ("images", "units"), "Int64"
-    )
+    floats = ("value", "control", "smallest effect", "p different", "p equivalent", "p", "published")
+    kinds = dict.fromkeys(floats, "Float64") | dict.fromkeys(("images", "units"), "Int64")
     return pd.DataFrame(columns).astype(kinds)
 
 

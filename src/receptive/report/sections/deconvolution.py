@@ -89,20 +89,26 @@ def _energy(energy: pd.DataFrame, write: Writer) -> Picture:
         "Share of the reconstructions' energy outside the subject, by depth",
         "How much of what a layer keeps lies outside the subject: the energy (sum of squares) of its reconstruction "
         f"there, as a share of all; mean over {images} validation images with a 95% interval. Dotted: the share of the "
-        "normalised image itself. Thin dashed: the same networks before training. Open squares: the last fully "
-        "connected layer.",
+        "normalised image itself. Thin dashed: the same networks before training. Dash-dotted: the trained network's "
+        "share outside the subjects of the other images; only what lies below it was kept of the own subject. Open "
+        "squares: the last fully connected layer.",
     )
 
 
 def _table(energy: pd.DataFrame, write: Writer) -> Table:
-    columns = ["energy_outside_fraction", "image_energy_outside_fraction", "area_outside_fraction"]
+    columns = [
+        "energy_outside_fraction",
+        "outside_others_fraction",
+        "image_energy_outside_fraction",
+        "area_outside_fraction",
+    ]
     by_layer = energy.groupby(["network", "state", "alias", "depth"], sort=False)[columns]
     table = by_layer.mean().reset_index().merge(by_layer.size().rename("images").reset_index())
     return write.table(
         "energy_outside",
         table,
-        "Energy of the reconstructions outside the subject, by layer: means over images, beside the energy and the "
-        "area of the image itself there",
+        "Energy of the reconstructions outside the subject, and outside the subjects of the other images, by layer: "
+        "means over images, beside the energy and the area of the image itself there",
         dict.fromkeys(columns, ".3f"),
         folded=True,
     )

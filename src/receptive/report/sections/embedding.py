@@ -8,7 +8,6 @@ from receptive.artifacts.networks import read_description
 from receptive.figures import embedding as figures
 from receptive.figures.embedding import TILE_PX, RegionUnit, RegionView, Space, tile
 from receptive.methods.embedding_regions import whole_plane
-from receptive.methods.inference import mean_interval
 from receptive.methods.preferred_stimuli import cut_patches
 from receptive.networks.layers import Layer
 from receptive.params.schema import Params
@@ -28,7 +27,7 @@ _QUALITY = ["kl_divergence", "trustworthiness", "purity_space", "purity_map", "p
 def section(params: Params, layers: dict[str, list[Layer]], write: Writer) -> Section:
     """Purity by depth and the maps' quality of all networks, then YU figure 3 of every layer that has a map."""
     order = sorted(params.models, key=lambda network: network != FIRST)
-    purity = pd.concat([purity_with_intervals(network) for network in params.models], ignore_index=True)
+    purity = pd.concat([read_embedding(network, "purity") for network in params.models], ignore_index=True)
     mapped = pd.concat([read_embedding(network, "layers") for network in params.models], ignore_index=True)
     parts: list[Part] = [
         _purity(purity, write),
@@ -51,13 +50,6 @@ def section(params: Params, layers: dict[str, list[Layer]], write: Writer) -> Se
         "category and by that texture cannot be told apart here.",
         parts,
     )
-
-
-def purity_with_intervals(network: str) -> pd.DataFrame:
-    """purity.parquet with ``low`` and ``high``: 95% intervals over images, with the neighbours held fixed."""
-    keys = ["state", "layer"]
-    ends = mean_interval(read_embedding(network, "purity_images"), "value", keys)[[*keys, "low", "high"]]
-    return read_embedding(network, "purity").merge(ends, on=keys, how="left", validate="one_to_one")
 
 
 def _purity(purity: pd.DataFrame, write: Writer) -> Picture:

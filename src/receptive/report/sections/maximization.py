@@ -52,13 +52,13 @@ class Results:
                 reached = row.activation / row.natural_max if row.natural_max > 0 else None
                 path = None if np.isnan(row.path) else row.path
                 unit = figures.MaximizedUnit(pixels, box, image_size, row.status, reached, path)
-                self._panels[(*key, row.unit)] = unit
+                self._panels.setdefault((*key, row.unit), unit)  # of several starts the first
 
     @classmethod
     def read(cls, network: str) -> "Results":
         """The results of stage ``maximize`` for one network."""
         table, images = read_maximization(network)
-        keys = ["network", "layer", "alias", "unit", "objective", "preset", "initialisation"]
+        keys = ["network", "layer", "alias", "unit", "start", "objective", "preset", "initialisation"]
         table = table.merge(read_paths(network), on=keys, how="left", validate="one_to_one")
         return cls(table, images, read_description(network)["image_size"])
 
@@ -88,10 +88,11 @@ def section(params: Params, layers: dict[str, list[Layer]], write: Writer) -> Se
             "maximization",
             summary(table),
             "Results of the maximizations, by layer and setting. Reached: the median, over the results that are ok, of "
-            "the response over the greatest natural response. Path: the median similarity of their path with that of "
-            "the unit's top natural images; other path: how many lie below "
-            f"{FLAGGED:g}.",
-            {"reached": ".2f", "quantile": ".3f", "path": ".2f"},
+            "the response over the greatest natural response, to the image with its pixels clipped to what can be "
+            "shown, and as it was optimised (unclipped). Outside: the median share of pixel values outside [0, 1]. "
+            "Path: the median similarity of their path with that of the unit's top natural images; other path: how "
+            f"many lie below {FLAGGED:g}. Of several starts the first.",
+            {"reached": ".2f", "reached unclipped": ".2f", "outside": ".2f", "quantile": ".3f", "path": ".2f"},
             folded=True,
         )
     )
@@ -101,8 +102,9 @@ def section(params: Params, layers: dict[str, list[Layer]], write: Writer) -> Se
         "Images made by gradient ascent to excite one neuron (the centre of the map), one channel (the mean of the "
         "map) or one class (its score before the softmax). KS start from a zero image (the mean colour), TG from noise "
         "or from the class's mean image; “robust” optimises spatial frequencies and decorrelated colours under small "
-        "random movements, for layers where the papers' settings give noise. Below each image stands its response over "
-        "the greatest that any validation image gets (for a channel: greatest mean over the map). Red and "
+        "random movements, for layers where the papers' settings give noise. Below each image stands the response over "
+        "the greatest that any validation image gets (for a channel: greatest mean over the map); it is the response "
+        "to the image with its pixels clipped to what can be shown, as every photograph is. Red and "
         f"“weak” marks images that reach less than {figures.WEAK:g} of it: the ascent failed, and they say little of "
         "what the unit prefers. Contrast is stretched, each image by itself. A unit whose rectifier is closed at the "
         "start has no gradient; it is named, not drawn. “Redirected” lets gradients through closed rectifiers where "
@@ -121,9 +123,11 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
     Args:
         table: as in ``Results``, of any number of networks.
     """
-    table = table.copy()
+    table = table[table["start"] == 0].copy()
     good = table["status"] == "ok"
-    table["reached"] = (table["activation"] / table["natural_max"]).where(good & (table["natural_max"] > 0))
+    for name, column in (("reached", "activation"), ("reached unclipped", "activation_unclipped")):
+        table[name] = (table[column] / table["natural_max"]).where(good & (table["natural_max"] > 0))
+    table["outside"] = table["outside_fraction"].where(good)
     table["quantile"] = table["quantile"].where(good)
     for status in ("ok", "zero_gradient", "diverged"):
         table[status.replace("_", " ")] = table["status"] == status
@@ -131,7 +135,7 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
     counts = {name: (name, "sum") for name in ("ok", "zero gradient", "diverged")}
     table["other path"] = table["path"] < FLAGGED
     counts["other path"] = ("other path", "sum")
-    medians = {name: (name, "median") for name in ("quantile", "reached", "path")}
+    medians = {name: (name, "median") for name in ("quantile", "reached", "reached unclipped", "outside", "path")}
     return table.groupby(keys, sort=False).agg(units=("unit", "size"), **counts, **medians).reset_index()
 
 
