@@ -44,7 +44,8 @@ def preferred_of(subject, layer, units, images, y=5, x=7) -> pd.DataFrame:
 
 
 def made_of(pictures: np.ndarray, status: str = "ok") -> GroupImages:
-    return GroupImages(pictures.astype(np.float32), np.ones(len(pictures)), np.array([status] * len(pictures)))
+    ones = np.ones(len(pictures))
+    return GroupImages(pictures.astype(np.float32), ones, ones, np.array([status] * len(pictures)))
 
 
 def test_earlier_layers_are_spread_over_the_depth(subject):

@@ -35,8 +35,8 @@ def path_similarities(
         tops: natural images of each unit.
 
     Returns:
-        ``network, layer, alias, unit, start, objective, preset, initialisation, path``; NaN where the ascent failed, the layer
-        is the first, or the unit's top images have no path in common.
+        ``network, layer, alias, unit, start, objective, preset, initialisation, path``; NaN where the ascent failed,
+        the layer is the first, or the unit's top images have no path in common.
     """
     tables, natural = [], {}
     for group, images in zip(groups, made, strict=True):
@@ -88,13 +88,13 @@ def _natural(
 
 
 def _picture(subject: Subject, group: Group, earlier: list[str], unit: int, pixels: np.ndarray) -> list[Tensor]:
-    """The same of a maximized image."""
+    """The same of a maximized image, as it can be shown."""
     top, left, bottom, right = group.box
     height, width = group.layer.field.image_size
     whole = torch.zeros(1, subject.channels, height, width, device=subject.device)
     shown = subject.normalisation.inverse(whole)
     box = (slice(max(top, 0), min(bottom, height)), slice(max(left, 0), min(right, width)))
-    shown[0][:, box[0], box[1]] = torch.from_numpy(pixels).to(subject.device).movedim(-1, 0)
+    shown[0][:, box[0], box[1]] = torch.from_numpy(pixels).clamp(0, 1).to(subject.device).movedim(-1, 0)
     centre = group.centre
 
     def response(maps: Tensor) -> Tensor:
