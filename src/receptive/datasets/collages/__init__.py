@@ -34,7 +34,7 @@ __all__ = ["CLASSES", "PHOTOGRAPHS", "SIZES_PX", "generate", "read_photographs"]
 SIZES_PX = (32, 256)
 
 # How much of a motif's shorter side lies along a side of the collage.
-_FIELD_OF_VIEW = (0.8, 1.5)
+_FIELD_OF_VIEW = (1.0, 1.5)
 
 
 def generate(

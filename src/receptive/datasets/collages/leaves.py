@@ -13,11 +13,11 @@ import numpy as np
 _SMALL_RADIUS = (0.07, 0.30)
 _SMALL_ASPECT = (0.6, 1 / 0.6)
 _SMALL_CORNERS = (3, 7)
-_SUBJECT_AREA = (0.15, 0.45)
+_SUBJECT_AREA = (0.2, 0.45)
 _SUBJECT_ASPECT = (0.75, 1 / 0.75)
 _SUBJECT_CORNERS = (5, 8)
-# How far the centre of a subject leaf may lie outside the collage, in halves of the leaf's width and height.
-_SUBJECT_BEYOND = 0.25
+# How near to the border the centre of a subject leaf may lie, in halves of the leaf's width and height.
+_SUBJECT_NEAR = 0.4
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def small_leaf(generator: np.random.Generator) -> Leaf:
 
 
 def subject_leaf(generator: np.random.Generator) -> Leaf:
-    """A leaf of an area drawn evenly, with its centre anywhere in the collage or a little outside."""
+    """A leaf of an area drawn evenly, anywhere: the border may cut off a part of it."""
     area = generator.uniform(*_SUBJECT_AREA)
     corners = _corners(generator, _SUBJECT_CORNERS)
     unit_area = pi if corners is None else np.sin(2 * _edges(corners)[1]).sum() / 2
@@ -90,7 +90,7 @@ def subject_leaf(generator: np.random.Generator) -> Leaf:
     radius = sqrt(area / unit_area)
     angle = generator.uniform(0, pi)
     reach = Leaf(0, 0, radius * stretch, radius / stretch, angle, corners).reach()
-    x, y = (generator.uniform(-_SUBJECT_BEYOND * half, 1 + _SUBJECT_BEYOND * half) for half in reach)
+    x, y = (generator.uniform(_SUBJECT_NEAR * half, 1 - _SUBJECT_NEAR * half) for half in reach)
     return Leaf(x, y, radius * stretch, radius / stretch, angle, corners)
 
 

@@ -10,13 +10,13 @@ from PIL.Image import Image
 
 from receptive.datasets.collages.leaves import log_uniform
 
-_GREY = 0.2  # share of crops without colour
-_TURN = pi / 3
-_SATURATION = (0.4, 1.2)
-_TINT = (0.0, 0.25)
-_GAMMA = (0.6, 1.6)
-_CONTRAST = (0.6, 1.1)
-_BRIGHTNESS = (-0.12, 0.12)
+_GREY = 0.15  # share of crops without colour
+_TURN = pi / 4
+_SATURATION = (0.5, 1.2)
+_TINT = (0.0, 0.2)
+_GAMMA = (0.7, 1.4)
+_CONTRAST = (0.75, 1.1)
+_BRIGHTNESS = (-0.1, 0.1)
 
 # An orthonormal basis of the plane of colours without brightness; brightness is the mean of the channels.
 _PLANE = np.array([[1 / sqrt(2), -1 / sqrt(2), 0], [1 / sqrt(6), 1 / sqrt(6), -2 / sqrt(6)]])
@@ -27,8 +27,8 @@ def recoloured(crop: Image, generator: np.random.Generator) -> np.ndarray:
     """A crop with other tones and other colours: uint8, height x width x 3.
 
     Tones: brightness b in [0, 1] becomes 0.5 + contrast (b^gamma - 0.5) + a shift, in each channel. Colours: the hue
-    is turned about the grey axis by up to 60 degrees, the saturation multiplied, and a tint of any hue added that grows
-    with the brightness, so that grey photographs get colours, too. A fifth of the crops become grey.
+    is turned about the grey axis by up to 45 degrees, the saturation multiplied, and a tint of any hue added that grows
+    with the brightness, so that grey photographs get colours, too. One crop in seven becomes grey.
     """
     gamma, contrast = log_uniform(generator, _GAMMA), generator.uniform(*_CONTRAST)
     shift = generator.uniform(*_BRIGHTNESS)
