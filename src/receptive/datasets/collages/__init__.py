@@ -24,7 +24,8 @@ from PIL.Image import Image
 from receptive.datasets.collages.leaves import small_leaf, subject_leaf
 from receptive.datasets.collages.photographs import CLASSES, PHOTOGRAPHS, read_photographs
 from receptive.datasets.collages.recolouring import recoloured
-from receptive.datasets.collages.textures import textures
+from receptive.datasets.collages.textures import NAMES as TEXTURES
+from receptive.datasets.collages.textures import all_textures
 from receptive.datasets.prepared import Prepared, prepare
 from receptive.datasets.rules import SPLITS
 from receptive.errors import ReceptiveError
@@ -64,7 +65,7 @@ def generate(
         progress: Wraps the iterable over all images, for instance ``tqdm.tqdm``.
         photographs: Pixels of motifs by name, uint8, height x width x 3, instead of all of ``PHOTOGRAPHS``.
         fillers: Pixels, as ``photographs``, that small leaves and backgrounds show; without it the photographs that
-            are no class, and ``textures``.
+            are no class, and ``all_textures``.
 
     Raises:
         ReceptiveError: A parameter is outside the limits above, or a photograph's file is missing.
@@ -74,7 +75,7 @@ def generate(
     _refuse(size, train_images, validation_images, classes, leaves, seed, available)
     pixels = read_photographs() if photographs is None else photographs
     if fillers is None:
-        fillers = {name: pixels[name] for name in sorted(pixels) if name not in classes} | textures()
+        fillers = {name: pixels[name] for name in sorted(pixels) if name not in classes} | all_textures()
     palette = [_shrunk(name, fillers[name], size) for name in fillers]
     subjects = [_shrunk(name, pixels[name], size) for name in classes]
 
@@ -137,7 +138,8 @@ def _shrunk(name: str, pixels: np.ndarray, size: int) -> tuple[Image, bool]:
     if factor < 1:
         sides = [max(1, round(side * factor)) for side in photograph.size]
         photograph = photograph.resize(sides, PIL.Image.Resampling.BOX)
-    return photograph, name not in PHOTOGRAPHS or PHOTOGRAPHS[name].turnable
+    turnable = PHOTOGRAPHS[name].turnable if name in PHOTOGRAPHS else name in TEXTURES
+    return photograph, turnable
 
 
 def _compose(

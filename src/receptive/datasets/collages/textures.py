@@ -17,13 +17,13 @@ _OF_EACH = 3
 
 
 @cache
-def textures() -> dict[str, np.ndarray]:
+def all_textures() -> dict[str, np.ndarray]:
     """By name ('noise-1', ...), uint8, 256 x 256 x 3; three of each kind."""
     made = {}
-    for kind, texture in _KINDS.items():
-        for number in range(1, _OF_EACH + 1):
-            generator = np.random.default_rng(np.random.SeedSequence(0, spawn_key=(len(made),)))
-            made[f"{kind}-{number}"] = (texture(generator) * 255).clip(0, 255).astype(np.uint8)
+    for place, name in enumerate(NAMES):
+        generator = np.random.default_rng(np.random.SeedSequence(0, spawn_key=(place,)))
+        texture = _KINDS[name.partition("-")[0]](generator)
+        made[name] = (texture * 255 + 0.5).clip(0, 255).astype(np.uint8)
     return made
 
 
@@ -53,23 +53,25 @@ def _stripes(generator: np.random.Generator) -> np.ndarray:
 
 def _discs(generator: np.random.Generator) -> np.ndarray:
     """Dead leaves of one colour each: discs whose radius r has a density proportional to 1 / r^3 (Lee et al. 2001)."""
-    y, x = _pixels()
     image = np.empty((SIDE_PX, SIDE_PX, 3))
     image[:] = _colours(generator, 1)[0]
     smallest, largest = 5.0, 60.0
     for radius in (smallest**-2 + generator.random(300) * (largest**-2 - smallest**-2)) ** -0.5:
-        across, down = generator.random(2) * SIDE_PX
-        image[(x - across) ** 2 + (y - down) ** 2 <= radius**2] = _colours(generator, 1)[0]
+        centre, reach = generator.integers(SIDE_PX, size=2), int(radius)
+        top, left = np.maximum(centre - reach, 0)
+        part = image[top : centre[0] + reach + 1, left : centre[1] + reach + 1]
+        down, across = np.ogrid[: part.shape[0], : part.shape[1]]
+        part[(down + top - centre[0]) ** 2 + (across + left - centre[1]) ** 2 <= radius**2] = _colours(generator, 1)[0]
     return image
 
 
 def _cells(generator: np.random.Generator) -> np.ndarray:
     """Voronoi cells of random points, shaded towards their borders."""
     y, x = _pixels()
-    points = generator.random((int(generator.integers(40, 120)), 2)) * SIDE_PX
-    nearest, second = np.full((2, SIDE_PX, SIDE_PX), np.inf)
+    points = generator.random((int(generator.integers(30, 80)), 2)) * SIDE_PX
+    nearest, second = np.full((2, SIDE_PX, SIDE_PX), np.inf, np.float32)
     for across, down in points:
-        distance = np.hypot(x - across, y - down)
+        distance = np.hypot(x - np.float32(across), y - np.float32(down))
         second = np.minimum(second, np.maximum(nearest, distance))
         nearest = np.minimum(nearest, distance)
     return _two_colours(generator, np.minimum((second - nearest) / 12, 1))
@@ -83,11 +85,12 @@ _KINDS: dict[str, Callable[[np.random.Generator], np.ndarray]] = {
     "discs": _discs,
     "cells": _cells,
 }
+NAMES = tuple(f"{kind}-{number}" for kind in _KINDS for number in range(1, _OF_EACH + 1))
 
 
 def _pixels() -> tuple[np.ndarray, np.ndarray]:
     """Row and column of each pixel."""
-    rows, columns = np.indices((SIDE_PX, SIDE_PX))
+    rows, columns = np.indices((SIDE_PX, SIDE_PX), dtype=np.float32)
     return rows, columns
 
 
