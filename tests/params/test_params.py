@@ -27,7 +27,7 @@ GROUPS = {
     "pretrained": ["torchvision-resnet34", "torchvision-alexnet", "torchvision-vgg16"],
     "large": ["resnet34", "plainnet34", "alexcnn", "vggcnn"],
 }
-PROFILES = ["laptop", "smoke", "paper", "gpu"]
+PROFILES = ["laptop", "smoke", "paper", "gpu", "evidence"]
 
 
 @pytest.fixture(scope="module")
@@ -183,6 +183,22 @@ def test_conf_knows_the_families_of_networks(folder):
     files = {path.stem for path in (PROJECT / "src/receptive/networks/families").glob("*.py")} - {"__init__"}
     assert set(networks.FAMILIES) == files
     assert {networks.family_of(name) for name in networks.names()} == files - {"foreign"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("profile", ["laptop", "evidence", "gpu"])
+def test_networks_that_are_compared_have_one_recipe(folder, profile):
+    """Else the claims 7, 9 and 12 would compare recipes."""
+    params = load_params(compose(folder, (f"profile={profile}",)))
+    assert params.recipe("resnet34") == params.recipe("plainnet34")
+    assert params.recipe("alexcnn") == params.recipe("vggcnn")
+
+
+def test_evidence_is_five_trainings_at_128_px(folder):
+    params = load_params(compose(folder, ("profile=evidence",)))
+    assert len(params.trainings) == 5 * len(params.models)
+    assert params.prepare.collages.size >= 128
+    assert params.prepare.collages.validation_images >= 10_000
 
 
 def test_the_paper_profile_is_the_papers(folder):

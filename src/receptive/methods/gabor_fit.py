@@ -89,7 +89,8 @@ def _best(filter: np.ndarray) -> tuple[float, ...]:
         factors = flat @ shape / length if length > 0 else np.zeros(len(flat))
         return (flat - factors[:, None] * shape).ravel()
 
-    found = [leastsq(residual, guess, maxfev=400)[0] for guess in _guesses(flat, side)]
+    # full_output: a search that ends at maxfev gives its best so far, without a warning
+    found = [leastsq(residual, guess, maxfev=400, full_output=True)[0] for guess in _guesses(flat, side)]
     free = min(found, key=lambda free: float((residual(free) ** 2).sum()))
     explained = 1 - float((residual(free) ** 2).sum())
     _, _, angle, frequency, phase, across, along = _bounded(free, side)

@@ -52,7 +52,7 @@ _CAMERA = ("skimage", "data/camera.png", "Lav Varshney; CC0")
 _COINS = ("skimage", "data/coins.png", "Brooklyn Museum; no known copyright restrictions")
 
 PHOTOGRAPHS: dict[str, Source] = {
-    "brick": Source("skimage", "data/brick.png", "CC0Textures; CC0", turnable=True),
+    "brick": Source("skimage", "data/brick.png", "CC0Textures; CC0", (0, 252, 260, 512), turnable=True),
     "cameraman": Source(*_CAMERA, (120, 50, 385, 300)),
     "cat": Source(*_CAT, (100, 10, 451, 300)),
     "coins": Source(*_COINS, turnable=True),
