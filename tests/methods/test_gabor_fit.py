@@ -50,9 +50,13 @@ def test_orientation_is_that_of_the_stripes():
     """A sinusoid that runs to the right has upright stripes; one that runs down has level ones."""
     upright = gabor(9, 0, 0, 0.0, 0.2, 0.0, 2, 2)
     assert (upright == upright[::-1]).all()
-    rising = gabor(9, 0, 0, np.pi / 4, 0.2, 0.0, 2, 2)  # runs to the lower right: stripes from lower left to upper right
+    rising = gabor(
+        9, 0, 0, np.pi / 4, 0.2, 0.0, 2, 2
+    )  # runs to the lower right: stripes from lower left to upper right
     found = fit(np.stack([upright, upright.T, rising])[:, None])
-    assert found.orientation == pytest.approx([90, 0, 45], abs=0.1) or found.orientation[1] == pytest.approx(180, abs=0.1)
+    assert found.orientation == pytest.approx([90, 0, 45], abs=0.1) or found.orientation[1] == pytest.approx(
+        180, abs=0.1
+    )
     assert found.phase == pytest.approx([0, 0, 0], abs=0.5)
 
 

@@ -251,7 +251,7 @@ def test_every_motif_may_be_a_class():
 
 @pytest.mark.slow
 def test_colours_say_little_of_the_class():
-    """Logistic regression on a histogram of 6 x 6 x 6 colours; before the recolouring it reached 0.79 of ten classes."""
+    """Logistic regression on a histogram of 6 x 6 x 6 colours, which reached 0.79 before there was a recolouring."""
     from sklearn.linear_model import LogisticRegression
 
     prepared = generate(32, 1000, 500, CLASSES[:10])
@@ -260,7 +260,6 @@ def test_colours_say_little_of_the_class():
     seen, label = (seen - seen.mean(0)) / (seen.std(0) + 1e-9), prepared.labels["label"]
     model = LogisticRegression(C=0.01, max_iter=200).fit(seen[:1000], label[:1000])
     assert model.score(seen[1000:], label[1000:]) < 0.4
-
 
 
 # The packaged photographs

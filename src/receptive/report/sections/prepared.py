@@ -36,8 +36,8 @@ def section(params: Params, write: Writer) -> Section:
         if name == "collages":
             parts.append(_credits(params, write))
     text = (
-        "Collages are dead leaves cut from photographs: a background, small leaves, and one subject leaf on top, anywhere "
-        "in the frame. The label names the motif of the subject. Every leaf has its own hue, saturation and contrast, "
+        "Collages are dead leaves cut from photographs: a background, small leaves, and one subject leaf on top, "
+        "anywhere in the frame. The label names the motif of the subject. Every leaf has its own hue, saturation and contrast, "
         "so colour says little of the motif. Training and validation images share the photographs, but never a "
         "composition. So accuracy here says how well a network tells these motifs apart in clutter, not how well it "
         "would recognise new objects."
@@ -48,7 +48,7 @@ def section(params: Params, write: Writer) -> Section:
 
 
 def _credits(params: Params, write: Writer) -> Table:
-    """Authors and licences of the photographs: a class is shown by subjects, the others by small leaves and backgrounds."""
+    """Authors and licences: subjects show the classes, small leaves and backgrounds the other photographs."""
     return write.table(
         "photographs",
         photographs(params.prepare.collages.classes),
