@@ -37,9 +37,9 @@ def section(params: Params, write: Writer) -> Section:
             parts.append(_credits(params, write))
     text = (
         "Collages are dead leaves cut from photographs: a background, small leaves, and one subject leaf on top, "
-        "anywhere in the frame. The label names the motif of the subject. Every leaf has its own hue, saturation and contrast, "
-        "so colour says little of the motif. Training and validation images share the photographs, but never a "
-        "composition. So accuracy here says how well a network tells these motifs apart in clutter, not how well it "
+        "anywhere in the frame. The label names the motif of the subject. Every leaf has its own hue, saturation and "
+        "contrast, so colour says little of the motif. Training and validation images share the photographs, but never "
+        "a composition. So accuracy here says how well a network tells these motifs apart in clutter, not how well it "
         "would recognise new objects."
         if "collages" in params.datasets
         else "The images that the networks learned, and those that they are measured on."
