@@ -26,7 +26,7 @@ class GaborFit(NamedTuple):
 
     Attributes:
         r2: Share of the filter's energy (sum of squared weights) that the function explains, 0 ... 1.
-        frequency: Of the sinusoid, cycles per px, 0 ... 0.5.
+        frequency: Of the sinusoid, cycles per px, 0 ... 0.5. Near 0 the function is a spot (even) or an edge (odd).
         orientation: Of its stripes, degrees anticlockwise from the horizontal, 0 ... 180.
         sigma_across, sigma_along: Of the window across and along the stripes, px.
         phase: Of the sinusoid at the window's centre, degrees, 0 (even) ... 90 (odd).
