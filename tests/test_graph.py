@@ -134,7 +134,7 @@ def test_the_digits_concern_the_network_of_digits(edited):
 
 @pytest.mark.slow
 def test_the_five_classes_concern_fivecnn(edited):
-    edited.compose("data.five=[tissue,cat,coffee,dahlia,rocket]")
+    edited.compose("data.five=[tissue,coins,dahlia,helmet,pagoda]")
     assert edited.changed() - OF_ALL - {"track"} == of(["fivecnn"])
 
 

@@ -202,10 +202,10 @@ def test_prepare_refuses_what_check_refuses(parts):
 @pytest.mark.slow
 def test_load_by_name():
     collages = receptive.datasets.load(
-        "collages", {"size": 32, "train_images": 10, "validation_images": 10, "leaves": [4, 5]}, seed=1
+        "collages", {"size": 32, "train_images": 16, "validation_images": 16, "leaves": [4, 5]}, seed=1
     )
     assert collages.name == "collages"
-    assert collages.images.shape == (20, 32, 32, 3)
+    assert collages.images.shape == (32, 32, 32, 3)
     digits = receptive.datasets.load("digits", {"validation_images": 500}, seed=1, progress=iter)
     assert digits.name == "digits"
     assert (digits.labels["split"] == "validation").sum() == 500
@@ -220,9 +220,9 @@ def test_load_passes_seed_and_progress():
         seen.append(len(numbers))
         return numbers
 
-    size = {"size": 32, "train_images": 10, "validation_images": 11}
+    size = {"size": 32, "train_images": 16, "validation_images": 17}
     first, second = (receptive.datasets.load("collages", size, seed, progress) for seed in (0, 1))
-    assert seen == [21, 21]
+    assert seen == [33, 33]
     assert (first.images != second.images).any()
 
 

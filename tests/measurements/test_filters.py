@@ -4,14 +4,16 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from oracles import with_random_statistics
 from safetensors.torch import save_file
 
 from receptive import networks
-from receptive.artifacts.filters import Filters
-from receptive.measurements.filters import arrays_of, measure, metrics_of
+from receptive.artifacts.filters import COLUMNS, Filters
+from receptive.measurements.filters import arrays_of, gabor_table, measure, metrics_of
+from receptive.methods.gabor_fit import gabor
 from receptive.networks.parts.blocks import initialise
 from receptive.stages import filters, run
 
@@ -63,7 +65,30 @@ def test_metrics_count_the_filters_and_those_that_take_part():
     second[0, :2] = 0.5  # mixes two filters equally
     second[1, 2] = -1.0  # takes one
     made = Filters(arrays_of(np.ones((3, 3, 2, 2)), second), {})
-    assert metrics_of(made) == {"first_filters": 3, "participating_first_filters": 1.5}
+    counted = {"first_filters": 3, "participating_first_filters": 1.5}
+    gabor = pd.DataFrame({"state": ["trained"] * 3 + ["untrained"], "r2": [0.9, 0.4, 0.6, 0.1]})
+    assert metrics_of(made, gabor) == counted | {"gabor_r2": 0.6, "gabor_share": pytest.approx(2 / 3)}
+    assert metrics_of(made, gabor.assign(r2=np.nan)) == counted
+
+
+def test_first_filters_are_fitted_trained_and_untrained(tmp_path, monkeypatch):
+    """An AlexCNN whose first filters are Gabor functions when trained, and noise before."""
+    monkeypatch.chdir(tmp_path)
+    folder = Path("data/networks/alexcnn")
+    folder.mkdir(parents=True)
+    trained = torch.tensor(np.stack([gabor(7, 0, 0, a, 0.2, 0.3, 1.5, 2.0) for a in (0.3, 1.2)]))[:, None]
+    noise = torch.randn(2, 1, 7, 7, generator=torch.Generator().manual_seed(0))
+    save_file({"c1.weight": trained.float().contiguous()}, folder / "weights.safetensors")
+    save_file({"c1.weight": noise}, folder / "untrained.safetensors")
+    description = {"network": "alexcnn", "classes": [], "image_size": 16, "channels": 1, "options": {}}
+    (folder / "network.json").write_text(json.dumps(description | {"first_filters": "c1.weight"}))
+    table = gabor_table("alexcnn")
+    assert tuple(table) == COLUMNS["gabor.parquet"]
+    assert list(table["state"]) == ["trained"] * 2 + ["untrained"] * 2
+    assert list(table["unit"]) == [0, 1, 0, 1]
+    assert table["r2"][:2].min() > 0.999
+    assert table["r2"][2:].max() < 0.8
+    np.testing.assert_allclose(table["frequency"][:2], 0.2, rtol=1e-3)
 
 
 def test_the_stage_refuses_a_poor_description_in_one_line(stored, capsys):

@@ -27,7 +27,7 @@ GROUPS = {
     "pretrained": ["torchvision-resnet34", "torchvision-alexnet", "torchvision-vgg16"],
     "large": ["resnet34", "plainnet34", "alexcnn", "vggcnn"],
 }
-PROFILES = ["laptop", "smoke", "paper", "gpu"]
+PROFILES = ["laptop", "smoke", "paper", "gpu", "evidence"]
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +98,7 @@ def test_every_choice_of_data_composes_and_is_possible(folder, dataset, profile)
     for name in params.models:
         assert params.training(name).images in params.datasets
     wordnet = ["n01443537", "n02110185", "n07749582", "n01518878", "n01729977"]
-    embedded = ["astronaut", "cat", "coffee", "dahlia", "rocket"]
+    embedded = ["cat", "coins", "dahlia", "helmet", "pagoda"]
     assert params.data.five == {"collages": embedded, "imagenet": wordnet, "folder": None}[params.data.natural]
 
 
@@ -175,7 +175,7 @@ def test_impossible_numbers_of_trainings_do_not_compose(folder, each):
 def test_a_training_names_what_dvc_follows_for_it(folder):
     """The network, the file of its family, its prepared set and its classes."""
     params = load_params(compose(folder, ("dataset=mnist", "models=[resnet34,digitcnn,fivecnn,timm:resnet18.a1_in1k]")))
-    five = ["astronaut", "cat", "coffee", "dahlia", "rocket"]
+    five = ["cat", "coins", "dahlia", "helmet", "pagoda"]
     assert {name: tuple(training.model_dump().values()) for name, training in params.trainings.items()} == {
         "resnet34": ("resnet34", "resnet", "collages", None),
         "digitcnn": ("digitcnn", "smallnets", "mnist", None),
@@ -193,6 +193,22 @@ def test_conf_knows_the_families_of_networks(folder):
     files = {path.stem for path in (PROJECT / "src/receptive/networks/families").glob("*.py")} - {"__init__"}
     assert set(networks.FAMILIES) == files
     assert {networks.family_of(name) for name in networks.names()} == files - {"foreign"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("profile", ["laptop", "evidence", "gpu"])
+def test_networks_that_are_compared_have_one_recipe(folder, profile):
+    """Else the claims 7, 9 and 12 would compare recipes."""
+    params = load_params(compose(folder, (f"profile={profile}",)))
+    assert params.recipe("resnet34") == params.recipe("plainnet34")
+    assert params.recipe("alexcnn") == params.recipe("vggcnn")
+
+
+def test_evidence_is_five_trainings_at_128_px(folder):
+    params = load_params(compose(folder, ("profile=evidence",)))
+    assert len(params.trainings) == 5 * len(params.models)
+    assert params.prepare.collages.size >= 128
+    assert params.prepare.collages.validation_images >= 10_000
 
 
 def test_the_paper_profile_is_the_papers(folder):

@@ -1,9 +1,13 @@
-"""Virtual filters: the second layer's units as pictures in pixels (KS equation 3, figure 3). Needs no torch."""
+"""Virtual filters: the second layer's units as pictures in pixels (KS equation 3, figure 3), and the first filters
+held against Gabor functions. Needs no torch.
+"""
 
 import numpy as np
+import pandas as pd
 
 from receptive.artifacts.filters import Filters
 from receptive.artifacts.networks import read_description, read_weights, weight_shapes
+from receptive.methods import gabor_fit
 from receptive.methods.filters import batch_norm_scale, participation, strongest_taps, virtual_filters
 from receptive.networks.first_layers import first_batch_norm, second_filters
 
@@ -50,9 +54,26 @@ def arrays_of(first: np.ndarray, second: np.ndarray, scale: np.ndarray | None = 
     }
 
 
-def metrics_of(filters: Filters) -> dict[str, float]:
-    """Number of first filters, and how many of them a unit of the second layer mixes (``participation``)."""
-    return {
+def gabor_table(network: str) -> pd.DataFrame:
+    """One row per first filter, trained and untrained: its best Gabor function (``artifacts.filters.read_gabor``)."""
+    name = read_description(network)["first_filters"]
+    parts = []
+    for state in ("trained", "untrained"):
+        (first,) = read_weights(network, [name], trained=state == "trained")
+        fitted = pd.DataFrame(gabor_fit.fit(first)._asdict())
+        parts.append(pd.DataFrame({"network": network, "state": state, "unit": range(len(first))}).join(fitted))
+    return pd.concat(parts, ignore_index=True)
+
+
+def metrics_of(filters: Filters, gabor: pd.DataFrame) -> dict[str, float]:
+    """Number of first filters, and how many of them a unit of the second layer mixes (``participation``).
+
+    Where the kernels are large enough for Gabor fits also ``gabor_r2``, the median over the trained first filters, and
+    ``gabor_share``, the share of them that a Gabor function explains by more than half.
+    """
+    metrics = {
         "first_filters": len(filters.arrays["first"]),
         "participating_first_filters": participation(filters.arrays["weights"]),
     }
+    r2 = gabor.loc[gabor["state"] == "trained", "r2"].dropna()
+    return metrics if r2.empty else metrics | {"gabor_r2": float(r2.median()), "gabor_share": float((r2 > 0.5).mean())}

@@ -11,13 +11,14 @@ def main(network: Annotated[str, typer.Argument(help="Name of the training.")]) 
     """Write data/filters/NETWORK."""
     # no torch: starting it would take longer than the work
     from receptive.artifacts.filters import write_filters
-    from receptive.measurements.filters import measure, metrics_of
+    from receptive.measurements.filters import gabor_table, measure, metrics_of
     from receptive.params.reading import load_params
 
     params = load_params()
     params.training(network)
     filters = measure(network, params.filters.fold_batch_norm)
-    folder = write_filters(network, filters, metrics_of(filters))
+    gabor = gabor_table(network)
+    folder = write_filters(network, filters, gabor, metrics_of(filters, gabor))
     second = filters.names["second"].removesuffix(".weight")
     print(f"{folder}: {len(filters.arrays['second'])} virtual filters of {second}")
 

@@ -6,14 +6,19 @@ import pytest
 from drawn import points
 from studies import captions, parameters
 
-from receptive.artifacts.filters import Filters, write_filters
+from receptive.artifacts.filters import COLUMNS, Filters, write_filters
 from receptive.networks import outline
 from receptive.networks.layers import layers
-from receptive.report.sections.filters import section, strongest
+from receptive.report.sections.filters import gabor_summary, section, strongest
 
 SIZE = 64
 VIRTUAL = np.arange(1, 7)[:, None, None, None] * np.ones((6, 3, 3, 3))
 VIRTUAL[2] *= 10
+GABOR = pd.DataFrame(
+    {"network": "vggcnn", "state": ["trained"] * 4 + ["untrained"] * 4, "unit": [0, 1, 2, 3] * 2}
+    | dict.fromkeys(COLUMNS["gabor.parquet"][4:], 0.0)
+    | {"r2": [0.9, 0.4, 0.7, 0.6, 0.1, 0.2, 0.3, 0.6]}
+)
 
 
 def write_small(folded: str | None = None) -> np.ndarray:
@@ -21,7 +26,7 @@ def write_small(folded: str | None = None) -> np.ndarray:
     arrays = {"first": chance.normal(size=(4, 3, 3, 3)), "second": chance.normal(size=(6, 4, 3, 3))}
     arrays |= {"virtual": VIRTUAL, "weights": chance.normal(size=(6, 4)), "places": np.zeros((6, 4, 2), int)}
     names = {"first": "c1_1.weight", "second": "c1_2.weight", "folded": folded}
-    write_filters("vggcnn", Filters(arrays, names), {})
+    write_filters("vggcnn", Filters(arrays, names), GABOR, {})
     return arrays["weights"]
 
 
@@ -49,6 +54,21 @@ def test_the_strongest_virtual_filters_are_shown_with_their_weights(write, known
     assert "the kernel of both layers together" in caption
     assert "folded" not in caption
     assert made.anchor == "filters"
+
+
+def test_gabor_fits_are_summed_up_by_network():
+    assert gabor_summary(GABOR).to_dict("records") == [
+        {
+            "network": "vggcnn",
+            "first filters": 4,
+            "median share explained": pytest.approx(0.65),
+            "more than half": 0.75,
+            "median share explained before training": pytest.approx(0.25),
+            "more than half before training": 0.25,
+        }
+    ]
+    small = gabor_summary(GABOR.assign(r2=np.nan))
+    assert small.iloc[0, 2:].isna().all()
 
 
 def test_a_folded_batch_norm_is_named(write, known):

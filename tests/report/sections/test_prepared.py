@@ -19,7 +19,7 @@ def test_samples_are_the_first_two_validation_images_of_every_class(write):
         assert len(axes.collections) == 2
     assert captions(made)["data_collages"] == (
         f"collages: 4 training and 8 validation images of {SIZE} px in {len(CLASSES)} classes. The outlined leaf is "
-        "the subject: the label names its photograph."
+        "the subject: the label names what it shows."
     )
     assert made.anchor == "prepared"
 
@@ -33,7 +33,7 @@ def test_every_photograph_of_the_collages_has_its_credit(write):
         name: source.credit for name, source in PHOTOGRAPHS.items()
     }
     under_by = table[table["author and licence"].str.contains("CC BY 2.0")]
-    assert set(under_by["photograph"]) == {"dahlia", "pagoda"}
+    assert set(under_by["photograph"]) == {"dahlia", "foliage", "leaves", "pagoda"}
     assert set(under_by["shipped with"]) == {"scikit-learn"}
     # on the page itself, not only in a file
     (part,) = [part for part in made.parts if part.kind == "table"]
@@ -42,8 +42,8 @@ def test_every_photograph_of_the_collages_has_its_credit(write):
 
 def test_classes_are_told_from_fillers():
     table = photographs(["cat", "gravel"]).set_index("photograph")["shown as"]
-    assert table[table == "class, leaf and background"].index.tolist() == ["cat", "gravel"]
-    assert table["brick"] == "leaf and background"
+    assert table[table == "class"].index.tolist() == ["cat", "gravel"]
+    assert table["brick"] == "small leaf and background"
 
 
 def test_other_data_sets_have_no_photographs_and_no_subject(write):

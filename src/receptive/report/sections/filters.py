@@ -1,14 +1,15 @@
-"""Virtual filters of the second layer (KS 3.2, figure 3)."""
+"""Virtual filters of the second layer (KS 3.2, figure 3), and first filters as Gabor functions."""
 
 import numpy as np
 import pandas as pd
 
-from receptive.artifacts.filters import read_filters
+from receptive.artifacts.filters import read_filters, read_gabor
 from receptive.figures import filters as figures
 from receptive.methods.filters import composed_kernels
+from receptive.methods.gabor_fit import SMALLEST_KERNEL
 from receptive.networks.layers import Layer
 from receptive.params.schema import Params
-from receptive.report.page import Picture, Section
+from receptive.report.page import Picture, Section, Table
 from receptive.report.writer import Writer
 
 
@@ -28,7 +29,8 @@ def section(params: Params, layers: dict[str, list[Layer]], units: pd.DataFrame,
         "1x1 second layer is it the exact product of the two. Shown are "
         f"{params.report.filters} units of each network, those with the greatest virtual filters unless params.yaml "
         "names others. Each filter is scaled by itself; grey is zero.",
-        [_sheet(params, network, layers[network], units[units["network"] == network], write) for network in layers],
+        [_sheet(params, network, layers[network], units[units["network"] == network], write) for network in layers]
+        + [_gabor(list(layers), write)],
     )
 
 
@@ -67,6 +69,30 @@ def _sheet(params: Params, network: str, layers: list[Layer], units: pd.DataFram
         f"first filter in falling order, and the first filters in that order (the first and last 16 where there are "
         f"more).{more}{folded}{absent}",
     )
+
+
+def _gabor(networks: list[str], write: Writer) -> Table:
+    """How much of their first filters Gabor functions explain, network by network."""
+    return write.table(
+        "gabor_fits",
+        gabor_summary(pd.concat([read_gabor(network) for network in networks], ignore_index=True)),
+        "First filters as Gabor functions (a sinusoid under a Gaussian window, in one colour): the share of a filter's "
+        "energy that the best one explains, as the median over the filters, and the share of filters of which it "
+        f"explains more than half. Kernels below {SMALLEST_KERNEL} px are not fitted: a function has seven numbers.",
+    )
+
+
+def gabor_summary(gabor: pd.DataFrame) -> pd.DataFrame:
+    """One row per network: number of first filters, median ``r2`` and share above 0.5, trained and before training."""
+    rows = []
+    for network, of_network in gabor.groupby("network", sort=False):
+        row: dict[str, object] = {"network": network, "first filters": of_network["unit"].nunique()}
+        for state, words in (("trained", ""), ("untrained", " before training")):
+            r2 = of_network.loc[of_network["state"] == state, "r2"].dropna()
+            row[f"median share explained{words}"] = r2.median()
+            row[f"more than half{words}"] = (r2 > 0.5).mean()
+        rows.append(row)
+    return pd.DataFrame(rows)
 
 
 def strongest(virtual: np.ndarray, count: int) -> list[int]:
