@@ -115,6 +115,7 @@ def test_refuses_a_missing_package(monkeypatch):
         (gzip.compress(b"1,2,300\n"), "cannot be read"),
         (gzip.compress(b"a,b,c\n"), "cannot be read"),
     ],
+    ids=["missing", "no gzip", "cut", "another shape", "no byte", "no numbers"],
 )
 def test_refuses_a_damaged_file(monkeypatch, tmp_path, content, cause):
     path = tmp_path / "data" / "data" / "mnist_5k.csv.gz"
