@@ -83,7 +83,7 @@ def mean_purity(
 
 def purity_difference(
     labels: Shaped[np.ndarray, "point"],
-    spaces: Sequence[tuple[float, Int[np.ndarray, "point neighbour"]]],
+    spaces: Sequence[tuple[float, Int[np.ndarray, "point _"]]],
     confidence: float = CONFIDENCE,
 ) -> Estimate:
     """Mean purities of several spaces of the same points, each times its sign, added; with an interval over points.

@@ -42,7 +42,7 @@ class GaborFit(NamedTuple):
 
 def gabor(
     side: int, x: float, y: float, angle: float, frequency: float, phase: float, sigma_across: float, sigma_along: float
-) -> Float64[np.ndarray, "side side"]:
+) -> Float64[np.ndarray, "kernel_y kernel_x"]:
     """A Gabor function on the pixels of a kernel, y (down) x x.
 
     Args:
@@ -61,7 +61,7 @@ def gabor(
     return window * np.cos(2 * np.pi * frequency * across + phase)
 
 
-def fit(filters: Float[np.ndarray, "unit channel side side"]) -> GaborFit:
+def fit(filters: Float[np.ndarray, "unit channel kernel_y kernel_x"]) -> GaborFit:
     """The Gabor function that explains most of each filter, by nonlinear least squares from several first guesses.
 
     All channels share one function and have a factor each, which may be negative: a colour. The factors have a closed
@@ -83,7 +83,7 @@ def _best(filter: np.ndarray) -> tuple[float, ...]:
         return (np.nan,) * len(GaborFit._fields)
     flat = filter.reshape(len(filter), -1) / energy**0.5
 
-    def residual(free: np.ndarray) -> np.ndarray:
+    def residual(free: Float64[np.ndarray, " value"]) -> Float64[np.ndarray, " row"]:
         shape = gabor(side, *_bounded(free, side)).ravel()
         length = shape @ shape
         factors = flat @ shape / length if length > 0 else np.zeros(len(flat))

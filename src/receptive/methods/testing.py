@@ -9,6 +9,7 @@ confidence, say nothing of the far tails that a correction for many rows asks fo
 """
 
 import numpy as np
+from jaxtyping import Float, Float64
 from scipy import special, stats
 
 from receptive.methods.inference import CONFIDENCE, Estimate
@@ -67,7 +68,7 @@ def p_equivalent(estimate: Estimate, threshold: float, smallest: float) -> float
     return float(np.maximum(at_most, at_least))
 
 
-def holm(p_values: np.ndarray) -> np.ndarray:
+def holm(p_values: Float[np.ndarray, " value"]) -> Float64[np.ndarray, " value"]:
     """p values corrected for their number (Holm 1979): those below a level keep the chance of any error below it.
 
     Whatever the tests have to do with each other: the smallest of m is multiplied by m, the next by m - 1, and so on;
