@@ -110,7 +110,7 @@ class _Tracer(fx.Tracer):
     """Traces into every module, except those that have a rule and those of torch itself."""
 
     def is_leaf_module(self, module: nn.Module, qualified_name: str) -> bool:
-        return is_known(module) or super().is_leaf_module(module, qualified_name)
+        return is_known(module) or ("forward" not in vars(module) and super().is_leaf_module(module, qualified_name))
 
 
 class _Walk(fx.Interpreter):
@@ -142,7 +142,8 @@ class _Walk(fx.Interpreter):
         else:
             kind, exact, local = self._after(node, sources, result)
         before = [self._seen[source] for source in sources]
-        inherited = [seen.whole_from for seen in before if seen.whole_from]
+        inherited = [seen.whole_from for seen in before if seen.whole_from and not seen.exact.in_a_row]
+        inherited += [seen.whole_from for seen in before if seen.whole_from and exact.in_a_row]
         seen = _Seen(
             exact=exact,
             local=local,

@@ -1,8 +1,11 @@
 """One node of a traced network, with its receptive field. Needs no torch."""
 
 from dataclasses import dataclass
+from typing import Any
 
-from receptive.methods.receptive_field.fields import Field
+import numpy as np
+
+from receptive.methods.receptive_field.fields import Field, Positions
 from receptive.methods.receptive_field.sights import Sight
 
 
@@ -50,16 +53,20 @@ class NodeField:
         """Half-open ranges of the rows and columns whose boxes lie wholly inside the image; (0, 0) twice if none."""
         return self.field.inside(self.map_size or (1, 1))
 
-    def seen(self, y: int, x: int) -> tuple[int, int, int, int]:
-        """The smallest box around all pixels of the image that a position really sees: ``top, left, bottom, right``.
+    def seen(self, y: Positions, x: Positions) -> tuple[Positions, Positions, Positions, Positions]:
+        """The smallest boxes around all pixels that positions really see, as ``top, left, bottom, right``.
 
-        Unlike ``field.box`` it never leaves the image, and it is exact at the borders too: where the box meets padding,
-        unread pixels or unequal windows. A position that sees nothing has the box (0, 0, 0, 0).
+        Unlike ``field.box`` they never leave the image, and are exact at the borders too: where the box meets padding,
+        unread pixels or unequal windows. A position that sees nothing has the box (0, 0, 0, 0). They can be too large
+        only where branches merge and one of them sees nothing but padding.
 
         Args:
-            y: row of the map; x: column. A vector has one position.
+            y: rows of the map; x: columns. Their shapes broadcast. A vector has one position.
         """
-        (top, bottom), (left, right) = (
-            (int(sight.first[at]), int(sight.after[at])) for sight, at in zip(self.sights, (y, x), strict=True)
-        )
-        return (top, left, bottom, right) if top < bottom and left < right else (0, 0, 0, 0)
+        rows, columns = self.sights
+        box: list[Any] = [rows.first[y], columns.first[x], rows.after[y], columns.after[x]]
+        sees = (box[0] < box[2]) & (box[1] < box[3])
+        top, left, bottom, right = (np.where(sees, side, 0) for side in box)
+        if isinstance(y, int) and isinstance(x, int):
+            return int(top), int(left), int(bottom), int(right)
+        return top, left, bottom, right
