@@ -45,6 +45,11 @@ class Function(nn.Module):
         return self.name
 
 
+def bent(x: Tensor) -> Tensor:
+    """A bend after a gate, without which a later normalisation would divide by what the gate multiplies."""
+    return (x + 1).log()
+
+
 class BorderConv(nn.Conv2d):
     """A convolution that repeats the border by itself, whatever its own padding says."""
 
@@ -160,9 +165,9 @@ def _is_norm(step: nn.Module) -> bool:
 def _merges(same_channels: bool) -> st.SearchStrategy[nn.Module]:
     joined = [("cat", lambda a, b: torch.cat([a, b], 1))]
     if same_channels:
-        joined += [("add", lambda a, b: a + b), ("gate", lambda a, b: (a + 1) * (b + 1))]
-        joined += [("squeeze", lambda a, b: (a + 1) * b.mean((2, 3), keepdim=True))]
-        joined += [("rows", lambda a, b: (a + 1) * b.mean(3, keepdim=True))]
+        joined += [("add", lambda a, b: a + b), ("gate", lambda a, b: bent((a + 1) * (b + 1)))]
+        joined += [("squeeze", lambda a, b: bent((a + 1) * b.mean((2, 3), keepdim=True)))]
+        joined += [("rows", lambda a, b: bent((a + 1) * b.mean(3, keepdim=True)))]
     return st.sampled_from(joined).map(lambda named: Function(*named))
 
 
@@ -241,14 +246,14 @@ def _steps(draw: st.DrawFn, shape: tuple[int, int, int]) -> nn.Module:
         return draw(
             st.sampled_from(
                 [
-                    Function("mean", lambda x: (x + 1) * (1 + x.mean((2, 3), keepdim=True))),
-                    Function("column", lambda x: x + x.mean(2, keepdim=True)),
-                    Function("window", lambda x: (x + 1) * F.avg_pool2d(x, (height, width), stride=1)),
-                    Function("pooled", lambda x: (x + 1) * F.adaptive_avg_pool2d(x, 1)),
-                    Function("vector", lambda x: (x + 1) * x.mean((2, 3))[:, :, None, None]),
+                    Function("mean", lambda x: bent((x + 1) * (1 + x.mean((2, 3), keepdim=True)))),
+                    Function("column", lambda x: bent(x + x.mean(2, keepdim=True))),
+                    Function("window", lambda x: bent((x + 1) * F.avg_pool2d(x, (height, width), stride=1))),
+                    Function("pooled", lambda x: bent((x + 1) * F.adaptive_avg_pool2d(x, 1))),
+                    Function("vector", lambda x: bent((x + 1) * x.mean((2, 3))[:, :, None, None])),
                     Function(
                         "kernel",
-                        lambda x, w: (x + 1) * F.conv2d(x, w),
+                        lambda x, w: bent((x + 1) * F.conv2d(x, w)),
                         weight=torch.ones(channels, channels, height, width),
                     ),
                 ]

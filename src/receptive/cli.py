@@ -30,7 +30,10 @@ def fields(
     """Print the receptive fields of NETWORK, layer by layer, in px; no weights or data are needed.
 
     A layer's position i sees the pixels start + i * stride up to start + i * stride + size; start is
-    negative where padding is seen. Layers that see the whole image are left out.
+    negative where padding is seen. Where an operation over the whole map comes before (squeeze and
+    excitation, normalisation by the map's own statistics), every position sees the whole image:
+    whole_from names the operation, and the numbers are those of the local part. Layers that see the
+    whole image and have no local part are left out.
     """
     from receptive import networks
     from receptive.networks.layers import field_rows, layers
@@ -38,22 +41,32 @@ def fields(
     networks.check_name(network)
     papers_side, channels = networks.default_image(network)
     side = size or papers_side
-    rows = field_rows(layers(networks.outline(network, image_size=side, channels=channels), side, channels))
+    found = layers(networks.outline(network, image_size=side, channels=channels), side, channels)
+    rows = field_rows(found)
     if format is Format.json:
         print(json.dumps(rows, indent=2))
         return
-    columns = ["layer", "alias", "kind", "size", "stride", "start"]
+    columns = ["layer", "alias", "kind", "size", "stride", "start", "whole_from"]
     if format is Format.csv:
         writer = csv.DictWriter(sys.stdout, columns, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
         return
+    if not any(row["whole_from"] for row in rows):
+        columns.remove("whole_from")
     texts = [columns, *([str(row[column]) for column in columns] for row in rows)]
     widths = [max(len(line[i]) for line in texts) for i in range(len(columns))]
     for line in texts:
         left = [text.ljust(width) for text, width in zip(line[:3], widths, strict=False)]
-        right = [text.rjust(width) for text, width in zip(line[3:], widths[3:], strict=True)]
-        print("  ".join(left + right))
+        right = [text.rjust(width) for text, width in zip(line[3:6], widths[3:6], strict=True)]
+        print("  ".join(left + right + line[6:]).rstrip())
+    tabled = {row["layer"] for row in rows}
+    whole: dict[str, list[str]] = {}
+    for layer in found:
+        if layer.name not in tabled:
+            whole.setdefault(layer.whole_from, []).append(layer.alias)
+    for origin, aliases in whole.items():
+        print(f"the whole image, from {origin} on: {', '.join(aliases)}")
 
 
 @app.command()

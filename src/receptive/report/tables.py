@@ -48,6 +48,8 @@ def receptive_fields(network: str, rows: Sequence[dict]) -> pd.DataFrame:
     """
     published = FIELDS.get(network, {})
     table = pd.DataFrame(rows)
+    if "whole_from" in table and not table["whole_from"].any():
+        table = table.drop(columns="whole_from")
     for i, number in enumerate(("size", "stride")):
         table[f"published {number}"] = pd.array(
             [published.get(alias, (None, None))[i] for alias in table["alias"]], dtype="Int64"
