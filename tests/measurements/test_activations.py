@@ -16,7 +16,7 @@ from receptive.parallel.workers import Workers
 from receptive.params.sections import Extract
 
 SIDE, IMAGES, CONTROL = 8, 7, 3
-SETTINGS = Extract(top=8, hits_per_image=1, control_images=CONTROL, batch_size=2)
+SETTINGS = Extract(top=8, hits_per_image=1, control_images=CONTROL, effective_images=4, batch_size=2)
 
 
 def network(seed: int):
@@ -174,3 +174,36 @@ def test_two_processes_measure_what_one_does(activations, subject, untrained):
         pd.testing.assert_frame_equal(getattr(together, name), getattr(activations, name))
     for layer, counts in activations.histograms.items():
         np.testing.assert_array_equal(together.histograms[layer], counts)
+
+
+def test_effective_fields_of_each_layer_with_a_map(activations, subject, untrained, numbers):
+    """As one gradient for each image gives them; the images are evenly spaced, the fields are cut to the image."""
+    table = activations.effective_fields
+    assert tuple(table) == COLUMNS["effective_fields.parquet"]
+    maps = [layer for layer in subject.layers if layer.kind in ("conv", "pool")]
+    assert list(table["layer"]) == [layer.name for layer in maps] * 2
+    assert list(table["state"]) == ["trained"] * len(maps) + ["untrained"] * len(maps)
+    assert set(table["images"]) == {4}
+    assert list(activations.energies) == [f"{row.state} {row.layer}" for row in table.itertuples()]
+    generator = torch.Generator().manual_seed(0)
+    signs = {layer.name: torch.randint(0, 2, (4, layer.units), generator=generator).float() * 2 - 1 for layer in maps}
+    for state, one in (("trained", subject), ("untrained", untrained)):
+        views = validation_views(one)[[0, 2, 4, 6]]  # of seven
+        for layer in maps:
+            energy = torch.zeros(SIDE, SIDE)
+            for view, each in zip(views, signs[layer.name], strict=True):
+                given, kept = view[None].clone().requires_grad_(), []
+                hook = one.network.get_submodule(layer.name).register_forward_hook(
+                    lambda _, inputs, output, kept=kept: kept.append(output)
+                )
+                one.network(given)
+                hook.remove()
+                y, x = (side // 2 for side in layer.map_size)
+                energy += torch.autograd.grad((kept[0][0, :, y, x] * each).sum(), given)[0][0].square().sum(0)
+            np.testing.assert_allclose(
+                activations.energies[f"{state} {layer.name}"], energy / energy.sum(), rtol=1e-3, atol=1e-6
+            )
+    row = table.iloc[0]
+    assert row["field_px"] == maps[0].field.size
+    assert (table["visible_px"] <= table["field_px"] + 1e-9).all()
+    assert (table["side_px"] <= table["field_px"] + 1e-9).all()

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from receptive.artifacts.activations import Activations
+from receptive.measurements import effective_fields
 from receptive.measurements.subject import Subject
 from receptive.methods.extraction import Extraction
 from receptive.methods.preferred_stimuli import TopResponses
@@ -25,7 +26,7 @@ def measure(
     compiling: Literal["auto"] | bool = "auto",
     workers: Workers = ALONE,
 ) -> Activations | None:
-    """Statistics, greatest responses and zeros of every unit of a network, and zeros of the untrained network.
+    """Statistics, greatest responses and zeros of every unit, zeros before training, and effective fields.
 
     Args:
         untrained: ``subject`` before training; it sees the first ``settings.control_images`` images only.
@@ -37,7 +38,10 @@ def measure(
     """
     extraction = extract(subject, settings, compiling, workers)
     zeros = untrained_zeros(untrained, settings, workers)
-    return None if workers.rank else tables(subject.name, subject.layers, extraction, zeros)
+    if workers.rank:
+        return None
+    effective = effective_fields.measure(subject, untrained, settings.effective_images)
+    return tables(subject.name, subject.layers, extraction, zeros, effective)
 
 
 def extract(
@@ -68,13 +72,18 @@ def untrained_zeros(untrained: Subject, settings: Extract, workers: Workers = AL
 
 
 def tables(
-    network: str, layers: list[Layer], extraction: Extraction, untrained: dict[str, ZeroFractions]
+    network: str,
+    layers: list[Layer],
+    extraction: Extraction,
+    untrained: dict[str, ZeroFractions],
+    effective: effective_fields.EffectiveFields,
 ) -> Activations:
     """The gathered responses as tables, layer by layer.
 
     Args:
         network: name of the training.
         untrained: zeros of each layer before training.
+        effective: the effective fields, as they are.
     """
     units, preferred, zeros = [], [], []
     histograms = {"edges": histogram_edges()}
@@ -92,7 +101,9 @@ def tables(
         units=pd.concat(units, ignore_index=True),
         preferred=pd.concat(preferred, ignore_index=True),
         zeros=pd.concat(zeros, ignore_index=True),
+        effective_fields=effective.table,
         histograms=histograms,
+        energies=effective.energies,
     )
 
 

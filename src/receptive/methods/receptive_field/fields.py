@@ -15,6 +15,11 @@ Numbers = int | tuple[int | None, int | None] | None
 """One number for both axes; (y, x) where they differ; None for an axis of which every position sees all."""
 
 
+def central(map_size: tuple[int, int]) -> tuple[int, int]:
+    """The central position (y, x) of a map; of an even number of rows or columns the one behind the middle."""
+    return map_size[0] // 2, map_size[1] // 2
+
+
 @dataclass(frozen=True)
 class Axis:
     """The receptive field along one axis of the image, in px. Size 1, stride 1, start 0 is the image itself.
@@ -117,6 +122,13 @@ class Field:
             for axis, count, length in zip((self.y, self.x), map_size, self.image_size, strict=True)
         )
         return (rows, columns) if rows[1] and columns[1] else ((0, 0), (0, 0))
+
+    def side_within(self, map_size: tuple[int, int]) -> float:
+        """Side in px of the square with as many pixels of the image as the box of a map's central position."""
+        top, left, bottom, right = self.box(*central(map_size))
+        height, width = self.image_size
+        rows, columns = min(bottom, height) - max(top, 0), min(right, width) - max(left, 0)
+        return float(max(rows, 0) * max(columns, 0)) ** 0.5
 
     def _both(self, number: str) -> Numbers:
         down, across = (None if axis is None else getattr(axis, number) for axis in (self.y, self.x))
