@@ -197,3 +197,22 @@ def _in_order(table: pd.DataFrame, like: pd.DataFrame) -> pd.DataFrame:
         ["network", "depth"], key=lambda keys: keys.map(place) if keys.name == "network" else keys, kind="stable",
         ignore_index=True,
     )  # fmt: skip
+
+
+def effective_fields(fields: pd.DataFrame) -> pd.DataFrame:
+    """One row per network and layer: the side of the exact field, and of the effective one before and after training.
+
+    Args:
+        fields: effective_fields.parquet of every network, one after the other.
+    """
+    heading = ["network", "layer", "alias"]
+    trained, untrained = (fields[fields["state"] == state].set_index(heading) for state in ("trained", "untrained"))
+    table = pd.DataFrame(
+        {
+            "exact": trained["field_px"],
+            "effective, trained": trained["side_px"],
+            "effective, untrained": untrained["side_px"],
+            "spread, trained": trained["spread_px"],
+        }
+    )
+    return table.loc[trained.index].reset_index()
