@@ -8,10 +8,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
+from studies import write_small_network
 from typer.testing import CliRunner
 
 from receptive import cli, datasets, networks
+from receptive.artifacts.activations import COLUMNS, Activations, write_activations
 from receptive.errors import ReceptiveError
 
 PROJECT = Path(__file__).parents[1]
@@ -146,6 +150,29 @@ def test_attention_is_said():
     lines = run("fields", "torchvision:vit_b_16").splitlines()
     assert lines[1].split() == ["conv_proj", "c1", "conv", "16", "16", "0"]
     assert lines[2] == "the whole image, from encoder.layers.encoder_layer_0.self_attention on: fc26"
+
+
+def test_effective_fields_of_the_study(tmp_path, monkeypatch, fails):
+    monkeypatch.chdir(tmp_path)
+    assert "dvc repro extract@digitcnn" in fails("fields", "digitcnn", "--effective")
+    found = write_small_network("digitcnn", channels=1)
+    sides = {"images": 1, "field_px": 2.96, "side_px": 2.04, "spread_px": 1.0, "visible_px": 2.0}
+    table = pd.DataFrame(
+        {"network": "digitcnn", "state": state, **layer.heading(), **sides, "side_px": 2.04 + (state == "untrained")}
+        for state in ("trained", "untrained")
+        for layer in found[:4]
+    )
+    empty = {file: pd.DataFrame(columns=COLUMNS[file]) for file in COLUMNS}
+    tables = empty | {"effective_fields.parquet": table}
+    write_activations("digitcnn", Activations(*tables.values(), {"edges": np.zeros(1)}, {"trained x": np.zeros(1)}))
+    rows = json.loads(run("fields", "digitcnn", "--effective", "--format", "json"))
+    assert [(row["alias"], row["exact_px"], row["effective_px"], row["untrained_px"]) for row in rows] == [
+        (alias, 3.0, 2.0, 3.0) for alias in ("c1", "p1", "c2", "p2")
+    ]
+    lines = run("fields", "digitcnn", "--effective").splitlines()
+    assert lines[0].split()[-3:] == ["exact_px", "effective_px", "untrained_px"]
+    assert lines[1].split()[-3:] == ["3.0", "2.0", "3.0"]
+    assert "leave --size out" in fails("fields", "digitcnn", "--effective", "--size", "28")
 
 
 @pytest.mark.slow

@@ -137,7 +137,7 @@ class _Walk(fx.Interpreter):
         if node.op == "output" or not _holds_tensor(result) or not (sources or node.op == "placeholder"):
             return result  # a shape, a number or a constant: it sees nothing of the image
         if node.op == "placeholder":
-            kind, exact = "input", View(*map(Sight.of_image, self.image_size))
+            kind, exact = "input", View(Sight.of_image(self.image_size[0]), Sight.of_image(self.image_size[1]))
             local = exact
         else:
             kind, exact, local = self._after(node, sources, result)

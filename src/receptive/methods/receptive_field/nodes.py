@@ -66,7 +66,6 @@ class NodeField:
         rows, columns = self.sights
         box: list[Any] = [rows.first[y], columns.first[x], rows.after[y], columns.after[x]]
         sees = (box[0] < box[2]) & (box[1] < box[3])
-        top, left, bottom, right = (np.where(sees, side, 0) for side in box)
-        if isinstance(y, int) and isinstance(x, int):
-            return int(top), int(left), int(bottom), int(right)
-        return top, left, bottom, right
+        sides = (np.where(sees, side, 0) for side in box)
+        found: Any = tuple(int(side) if isinstance(y, int) and isinstance(x, int) else side for side in sides)
+        return found

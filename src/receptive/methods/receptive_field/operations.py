@@ -151,7 +151,8 @@ def through_windows(
     steps = zip(*map(_pair, (kernel, stride, padding, dilation)), strict=True)
     sizes = (result if isinstance(result, Tensor) else result[0]).shape[-2:]
     y, x = (
-        sight.through(size, *step, filled) for sight, size, step in zip((view.y, view.x), sizes, steps, strict=True)
+        sight.through(size, kernel, stride, before, dilation, filled)
+        for sight, size, (kernel, stride, before, dilation) in zip((view.y, view.x), sizes, steps, strict=True)
     )
     return View(y, x)
 
@@ -171,7 +172,7 @@ def through_adaptive_pool(view: View, entering: Shaped[Tensor, "..."], result: A
     result = result if isinstance(result, Tensor) else result[0]
     if entering.shape == result.shape and max(result.shape[-2:]) > 1:
         return "other", view
-    pooled = View(*(sight.pooled_to(n) for sight, n in zip((view.y, view.x), result.shape[-2:], strict=True)))
+    pooled = View(view.y.pooled_to(result.shape[-2]), view.x.pooled_to(result.shape[-1]))
     return ("global_pool" if None in (pooled.y.axis, pooled.x.axis) else "pool"), pooled
 
 

@@ -187,7 +187,8 @@ def merged(views: Sequence[View], local: bool) -> View:
         if local:
             branches = [sight for sight in branches if sight.axis is not None] or branches
         sights.append(hull(branches))
-    return View(*sights, all(view.in_a_row for view in views))
+    y, x = sights
+    return View(y, x, all(view.in_a_row for view in views))
 
 
 def aligned(sight: Sight, positions: int) -> Sight:
