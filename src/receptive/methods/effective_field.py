@@ -46,7 +46,7 @@ def energies(
     """
     given = images.detach().requires_grad_()
 
-    def read(layer: str, response: Float[Tensor, "image unit y x"]) -> Tensor:
+    def read(layer: str, response: Float[Tensor, "image unit y x"]) -> Float[Tensor, ""]:
         y, x = central((response.shape[2], response.shape[3]))
         return (response[:, :, y, x] * signs[layer]).sum()
 

@@ -120,8 +120,8 @@ def hull(sights: Sequence[Sight]) -> Sight:
 
 
 def _place(
-    read: Int[np.ndarray, "position tap"], length: int, filled: str
-) -> tuple[Int[np.ndarray, "position tap"], Bool[np.ndarray, "position tap"]]:
+    read: Int[np.ndarray, "position taps"], length: int, filled: str
+) -> tuple[Int[np.ndarray, "position taps"], Bool[np.ndarray, "position taps"]]:
     """The positions that padded ones repeat, and whether there is one: zeros repeat none."""
     inside = (read >= 0) & (read < length)
     if filled == "reflect":  # -1 is 1, and the last is not repeated
