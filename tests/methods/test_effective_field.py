@@ -98,7 +98,7 @@ def test_sizes_of_a_gaussian():
     half = width * math.sqrt(-2 * math.log(0.5))
     assert side(energy, 0.5) == pytest.approx(math.sqrt(math.pi) * half, rel=0.01)
     # the gradient, the root of the energy, is a Gaussian of sqrt(2) times the width
-    assert visible(gaussian(width)) == pytest.approx(math.sqrt(2 * math.pi) * radius, rel=0.005)
+    assert visible(7 * gaussian(width)) == pytest.approx(math.sqrt(2 * math.pi) * radius, rel=0.005)
 
 
 def test_sizes_of_uniform_and_lopsided_energy():
