@@ -14,6 +14,7 @@ from receptive.networks.parts.blocks import initialise
 from receptive.networks.parts.normalisation import Normalisation
 from receptive.parallel.workers import Workers
 from receptive.params.sections import Extract
+from receptive.seeds import generator
 
 SIDE, IMAGES, CONTROL = 8, 7, 3
 SETTINGS = Extract(top=8, hits_per_image=1, control_images=CONTROL, effective_images=4, batch_size=2)
@@ -185,8 +186,8 @@ def test_effective_fields_of_each_layer_with_a_map(activations, subject, untrain
     assert list(table["state"]) == ["trained"] * len(maps) + ["untrained"] * len(maps)
     assert set(table["images"]) == {4}
     assert list(activations.energies) == [f"{row.state} {row.layer}" for row in table.itertuples()]
-    generator = torch.Generator().manual_seed(0)
-    signs = {layer.name: torch.randint(0, 2, (4, layer.units), generator=generator).float() * 2 - 1 for layer in maps}
+    drawn = generator(0, "effective fields")
+    signs = {layer.name: torch.randint(0, 2, (4, layer.units), generator=drawn).float() * 2 - 1 for layer in maps}
     for state, one in (("trained", subject), ("untrained", untrained)):
         views = validation_views(one)[[0, 2, 4, 6]]  # of seven
         for layer in maps:

@@ -9,6 +9,7 @@ import torch
 from receptive.measurements.subject import Subject
 from receptive.methods.effective_field import energies, random_signs, side, spread, visible
 from receptive.networks.layers import Layer
+from receptive.seeds import generator
 
 
 class EffectiveFields(NamedTuple):
@@ -38,8 +39,8 @@ def measure(subject: Subject, untrained: Subject, images: int) -> EffectiveField
     layers = layers_with_maps(subject.layers)
     validation = subject.validation
     numbers = validation[np.linspace(0, len(validation) - 1, min(images, len(validation))).round().astype(int)]
-    generator = torch.Generator().manual_seed(0)  # no result of the study: any signs give the same on average
-    signs = {layer.name: random_signs(len(numbers), layer.units, generator) for layer in layers}
+    drawn = generator(0, "effective fields")  # not by the study's seed: any signs give the same on average
+    signs = {layer.name: random_signs(len(numbers), layer.units, drawn) for layer in layers}
     rows, maps = [], {}
     for state, one in (("trained", subject), ("untrained", untrained)):
         seen = one.seen(numbers).contiguous(memory_format=torch.channels_last)
