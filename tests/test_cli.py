@@ -133,6 +133,7 @@ def test_fields_of_torchvision():
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_fields_beside_squeeze_and_excitation():
     """From the first gate on every position sees the whole image, and the local part goes on."""
     rows = json.loads(run("fields", "torchvision:regnet_y_400mf", "--size", "32", "--format", "json"))

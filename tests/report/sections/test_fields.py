@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+import pytest
 from drawn import picture, points, words
 from studies import captions, parameters, table_names
 
@@ -53,6 +54,7 @@ def test_of_few_or_no_published_layers_the_table_is_folded(write):
     assert "agrees" in resnet.columns
 
 
+@pytest.mark.slow
 def test_effective_fields_stand_beside_the_exact_ones(write):
     networks = {name: small(name) for name in ("vggcnn", "alexcnn", "fivecnn")}
     made = section(parameters(*networks), networks, write)
