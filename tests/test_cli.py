@@ -8,13 +8,18 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
+from studies import write_small_network
 from typer.testing import CliRunner
 
 from receptive import cli, datasets, networks
+from receptive.artifacts.activations import COLUMNS, Activations, write_activations
+from receptive.errors import ReceptiveError
 
 PROJECT = Path(__file__).parents[1]
-HEADER = "layer,alias,kind,size,stride,start"
+HEADER = "layer,alias,kind,size,stride,start,whole_from"
 
 # (size, stride): the published table of Yu et al.
 VGGCNN = {
@@ -74,9 +79,9 @@ def test_fields_as_csv(vggcnn_csv):
     assert {row["alias"]: (int(row["size"]), int(row["stride"])) for row in rows} == VGGCNN
     assert [row["alias"] for row in rows] == list(VGGCNN)
     # start: -1 after the first padding; conv5_3 of VGG-16 starts 90 px outside the image
-    assert lines[1] == "c1_1.relu,c1_1,conv,3,1,-1"
-    assert lines[3] == "p1,p1,pool,6,2,-2"
-    assert lines[17] == "c5_3.relu,c5_3,conv,196,16,-90"
+    assert lines[1] == "c1_1.relu,c1_1,conv,3,1,-1,"
+    assert lines[3] == "p1,p1,pool,6,2,-2,"
+    assert lines[17] == "c5_3.relu,c5_3,conv,196,16,-90,"
     raw = CliRunner().invoke(cli.app, ["fields", "digitcnn", "--format", "csv"]).stdout_bytes
     assert raw.startswith(HEADER.encode() + b"\n")  # no carriage return
 
@@ -92,14 +97,15 @@ def test_fields_as_json(vggcnn_csv):
 
 def test_fields_as_a_table():
     lines = run("fields", "alexcnn").splitlines()
-    assert lines[0].split() == HEADER.split(",")
+    assert lines.pop() == "the whole image, from fc6.linear on: fc6, fc7, fc8"
+    assert lines[0].split() == HEADER.removesuffix(",whole_from").split(",")
     words = [line.split() for line in lines[1:]]
     assert [(row[1], int(row[3]), int(row[4])) for row in words] == [
         ("c1", 11, 4), ("p1", 15, 8), ("c2", 47, 8), ("p2", 55, 16), ("c3", 87, 16), ("c4", 119, 16), ("c5", 151, 16),
         ("p5", 167, 32),
     ]  # fmt: skip
     assert len({len(line) for line in lines}) == 1  # columns stand below one another
-    assert lines == run("fields", "alexcnn", "--format", "table").splitlines()
+    assert lines == run("fields", "alexcnn", "--format", "table").splitlines()[:-1]
 
 
 @pytest.mark.parametrize("name", ["resnet34", "plainnet34", "resnet34-2"])  # a second training has the same fields
@@ -125,6 +131,69 @@ def test_fields_of_torchvision():
         "c1": (11, 4, -2), "p1": (19, 8, -2), "c2": (51, 8, -18), "p2": (67, 16, -18), "c3": (99, 16, -34),
         "c4": (131, 16, -50), "c5": (163, 16, -66), "p5": (195, 32, -66),
     }  # fmt: skip
+
+
+@pytest.mark.slow
+def test_fields_beside_squeeze_and_excitation():
+    """From the first gate on every position sees the whole image, and the local part goes on."""
+    rows = json.loads(run("fields", "torchvision:regnet_y_400mf", "--size", "32", "--format", "json"))
+    numbers = [(row["alias"], row["size"], row["stride"], row["whole_from"]) for row in rows[:5]]
+    gate = "trunk_output.block1.block1-0.f.se.avgpool"
+    assert numbers == [
+        ("c1", 3, 2, ""), ("c2", 3, 2, ""), ("c3", 7, 4, ""), ("c6", 7, 4, gate), ("c7", 7, 4, gate)
+    ]  # fmt: skip
+    lines = run("fields", "torchvision:regnet_y_400mf", "--size", "32").splitlines()
+    assert lines[0].split()[-1] == "whole_from"
+    assert lines[-1].startswith(f"the whole image, from {gate} on: ")
+
+
+def test_attention_is_said():
+    lines = run("fields", "torchvision:vit_b_16").splitlines()
+    assert lines[1].split() == ["conv_proj", "c1", "conv", "16", "16", "0"]
+    assert lines[2] == "the whole image, from encoder.layers.encoder_layer_0.self_attention on: fc26"
+
+
+def test_effective_fields_of_the_study(tmp_path, monkeypatch, fails):
+    monkeypatch.chdir(tmp_path)
+    assert "dvc repro extract@digitcnn" in fails("fields", "digitcnn", "--effective")
+    found = write_small_network("digitcnn", channels=1)
+    sides = {"images": 1, "field_px": 2.96, "side_px": 2.04, "spread_px": 1.0, "visible_px": 2.0}
+    table = pd.DataFrame(
+        {"network": "digitcnn", "state": state, **layer.heading(), **sides, "side_px": 2.04 + (state == "untrained")}
+        for state in ("trained", "untrained")
+        for layer in found[:4]
+    )
+    empty = {file: pd.DataFrame(columns=COLUMNS[file]) for file in COLUMNS}
+    tables = empty | {"effective_fields.parquet": table}
+    write_activations("digitcnn", Activations(*tables.values(), {"edges": np.zeros(1)}, {"trained x": np.zeros(1)}))
+    rows = json.loads(run("fields", "digitcnn", "--effective", "--format", "json"))
+    assert [(row["alias"], row["exact_px"], row["effective_px"], row["untrained_px"]) for row in rows] == [
+        (alias, 3.0, 2.0, 3.0) for alias in ("c1", "p1", "c2", "p2")
+    ]
+    lines = run("fields", "digitcnn", "--effective").splitlines()
+    assert lines[0].split()[-3:] == ["exact_px", "effective_px", "untrained_px"]
+    assert lines[1].split()[-3:] == ["3.0", "2.0", "3.0"]
+    assert "leave --size out" in fails("fields", "digitcnn", "--effective", "--size", "28")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        *[(name, "layer ") for name in ("densenet121", "efficientnet_v2_s", "googlenet", "inception_v3", "mnasnet0_5")],
+        *[(name, "layer ") for name in ("mobilenet_v3_small", "regnet_x_400mf", "shufflenet_v2_x0_5", "squeezenet1_1")],
+        *[(name, "error: no receptive field for node ") for name in ("convnext_tiny", "swin_t", "maxvit_t")],
+    ],
+)
+def test_fields_of_every_family_of_torchvision(name, said):
+    """A table, or one line that names the module."""
+    result = CliRunner().invoke(cli.app, ["fields", f"torchvision:{name}"])
+    if said.startswith("error"):
+        assert isinstance(result.exception, ReceptiveError)
+        assert f"error: {result.exception}".startswith(said)
+    else:
+        assert result.exit_code == 0
+        assert result.stdout.startswith(said)
 
 
 def test_digitcnn_sees_digits():

@@ -4,11 +4,17 @@ import csv
 import json
 import sys
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from receptive.errors import ReceptiveError
+
+if TYPE_CHECKING:
+    from receptive.networks.layers import Layer
+
+EFFECTIVE = ("exact_px", "effective_px", "untrained_px")
+"""The columns of ``receptive fields --effective``."""
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 
@@ -25,12 +31,20 @@ class Format(StrEnum):
 def fields(
     network: Annotated[str, typer.Argument(help="A network of ours, torchvision:<name> or timm:<name>.")],
     size: Annotated[int | None, typer.Option(help="Side of the image in px; the papers' by default.", min=1)] = None,
+    effective: Annotated[bool, typer.Option(help="Add the effective fields that the study measured.")] = False,
     format: Annotated[Format, typer.Option(help="How to print the table.")] = Format.table,
 ) -> None:
     """Print the receptive fields of NETWORK, layer by layer, in px; no weights or data are needed.
 
     A layer's position i sees the pixels start + i * stride up to start + i * stride + size; start is
-    negative where padding is seen. Layers that see the whole image are left out.
+    negative where padding is seen. Where an operation over the whole map comes before (squeeze and
+    excitation, normalisation by the map's own statistics), every position sees the whole image:
+    whole_from names the operation, and the numbers are those of the local part. Layers that see the
+    whole image and have no local part are left out.
+
+    With --effective NETWORK is a training of the study, after its stage extract: effective_px and
+    untrained_px are the sides of the squares with as many pixels as hold 95.45% of the gradient's
+    energy, after and before training, and exact_px the side of the field within the image.
     """
     from receptive import networks
     from receptive.networks.layers import field_rows, layers
@@ -38,22 +52,54 @@ def fields(
     networks.check_name(network)
     papers_side, channels = networks.default_image(network)
     side = size or papers_side
-    rows = field_rows(layers(networks.outline(network, image_size=side, channels=channels), side, channels))
+    if effective:
+        found, measured = _measured_fields(network, size)
+    else:
+        found = layers(networks.outline(network, image_size=side, channels=channels), side, channels)
+        measured = {}
+    rows = field_rows(found)
+    for row in rows if effective else []:
+        row |= measured.get(row["layer"], dict.fromkeys(EFFECTIVE, ""))
     if format is Format.json:
         print(json.dumps(rows, indent=2))
         return
-    columns = ["layer", "alias", "kind", "size", "stride", "start"]
+    columns = ["layer", "alias", "kind", "size", "stride", "start", *(EFFECTIVE if effective else ()), "whole_from"]
     if format is Format.csv:
         writer = csv.DictWriter(sys.stdout, columns, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
         return
+    if not any(row["whole_from"] for row in rows):
+        columns.remove("whole_from")
     texts = [columns, *([str(row[column]) for column in columns] for row in rows)]
     widths = [max(len(line[i]) for line in texts) for i in range(len(columns))]
     for line in texts:
         left = [text.ljust(width) for text, width in zip(line[:3], widths, strict=False)]
-        right = [text.rjust(width) for text, width in zip(line[3:], widths[3:], strict=True)]
-        print("  ".join(left + right))
+        numbers = slice(3, len(columns) - ("whole_from" in columns))
+        right = [text.rjust(width) for text, width in zip(line[numbers], widths[numbers], strict=True)]
+        print("  ".join(left + right + line[numbers.stop :]).rstrip())
+    tabled = {row["layer"] for row in rows}
+    whole: dict[str, list[str]] = {}
+    for layer in found:
+        if layer.name not in tabled:
+            whole.setdefault(layer.whole_from, []).append(layer.alias)
+    for origin, aliases in whole.items():
+        print(f"the whole image, from {origin} on: {', '.join(aliases)}")
+
+
+def _measured_fields(network: str, size: int | None) -> tuple[list["Layer"], dict[str, dict[str, float]]]:
+    """The layers of a training, and by layer the sides of its exact and effective fields in px."""
+    from receptive.artifacts.activations import read_effective_fields
+    from receptive.artifacts.layers import read_layers
+
+    if size:
+        raise ReceptiveError("--effective shows fields on the images of the study: leave --size out")
+    table = read_effective_fields(network)
+    measured: dict[str, dict[str, float]] = {}
+    for row in table.itertuples():
+        sides = measured.setdefault(row.layer, {"exact_px": round(row.field_px, 1)})
+        sides["effective_px" if row.state == "trained" else "untrained_px"] = round(row.side_px, 1)
+    return read_layers(network), measured
 
 
 @app.command()

@@ -11,6 +11,8 @@ from receptive.artifacts import activations
 from receptive.artifacts.activations import (
     COLUMNS,
     Activations,
+    read_effective_fields,
+    read_energies,
     read_histograms,
     read_preferred,
     read_units,
@@ -23,7 +25,9 @@ READERS = {
     "units.parquet": read_units,
     "preferred.parquet": read_preferred,
     "zeros.parquet": read_zeros,
+    "effective_fields.parquet": read_effective_fields,
     "histograms.npz": read_histograms,
+    "energies.npz": read_energies,
 }
 
 
@@ -37,7 +41,8 @@ def stored(tmp_path, monkeypatch):
     """Activations that are written below the current folder."""
     monkeypatch.chdir(tmp_path)
     histograms = {"edges": np.arange(4.0), "c1.relu": np.arange(6).reshape(2, 3)}
-    content = Activations(table("units.parquet"), table("preferred.parquet"), table("zeros.parquet"), histograms)
+    energies = {"trained c1.relu": np.arange(4, dtype=np.float32).reshape(2, 2) / 6}
+    content = Activations(*map(table, COLUMNS), histograms, energies)
     assert write_activations("toy", content) == FOLDER
     return content
 
@@ -46,6 +51,8 @@ def test_activations_are_read_back(stored):
     pd.testing.assert_frame_equal(read_units("toy"), stored.units)
     pd.testing.assert_frame_equal(read_preferred("toy"), stored.preferred)
     pd.testing.assert_frame_equal(read_zeros("toy"), stored.zeros)
+    pd.testing.assert_frame_equal(read_effective_fields("toy"), stored.effective_fields)
+    np.testing.assert_array_equal(read_energies("toy")["trained c1.relu"], stored.energies["trained c1.relu"])
     histograms = read_histograms("toy")
     assert list(histograms) == ["edges", "c1.relu"]
     for name, values in stored.histograms.items():

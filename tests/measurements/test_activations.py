@@ -22,9 +22,10 @@ from receptive.networks.parts.blocks import initialise
 from receptive.networks.parts.normalisation import Normalisation
 from receptive.parallel.workers import ALONE, Workers
 from receptive.params.sections import Extract
+from receptive.seeds import generator
 
 SIDE, IMAGES, CONTROL = 8, 7, 3
-SETTINGS = Extract(top=8, hits_per_image=1, control_images=CONTROL, batch_size=2, shards=1)
+SETTINGS = Extract(top=8, hits_per_image=1, control_images=CONTROL, effective_images=4, batch_size=2, shards=1)
 
 
 def network(seed: int):
@@ -189,11 +190,45 @@ def test_two_processes_measure_what_one_does(activations, subject, untrained):
 
 
 def assert_same(activations, others):
-    for name in ("units", "preferred", "zeros"):
+    for name in ("units", "preferred", "zeros", "effective_fields"):
         pd.testing.assert_frame_equal(getattr(activations, name), getattr(others, name), check_exact=True)
     assert list(activations.histograms) == list(others.histograms)
     for layer, counts in others.histograms.items():
         np.testing.assert_array_equal(activations.histograms[layer], counts)
+    assert list(activations.energies) == list(others.energies)
+
+
+def test_effective_fields_of_each_layer_with_a_map(activations, subject, untrained, numbers):
+    """As one gradient for each image gives them; the images are evenly spaced, the fields are cut to the image."""
+    table = activations.effective_fields
+    assert tuple(table) == COLUMNS["effective_fields.parquet"]
+    maps = [layer for layer in subject.layers if layer.kind in ("conv", "pool")]
+    assert list(table["layer"]) == [layer.name for layer in maps] * 2
+    assert list(table["state"]) == ["trained"] * len(maps) + ["untrained"] * len(maps)
+    assert set(table["images"]) == {4}
+    assert list(activations.energies) == [f"{row.state} {row.layer}" for row in table.itertuples()]
+    drawn = generator(0, "effective fields")
+    signs = {layer.name: torch.randint(0, 2, (4, layer.units), generator=drawn).float() * 2 - 1 for layer in maps}
+    for state, one in (("trained", subject), ("untrained", untrained)):
+        views = validation_views(one)[[0, 2, 4, 6]]  # of seven
+        for layer in maps:
+            energy = torch.zeros(SIDE, SIDE)
+            for view, each in zip(views, signs[layer.name], strict=True):
+                given, kept = view[None].clone().requires_grad_(), []
+                hook = one.network.get_submodule(layer.name).register_forward_hook(
+                    lambda _, inputs, output, kept=kept: kept.append(output)
+                )
+                one.network(given)
+                hook.remove()
+                y, x = (side // 2 for side in layer.map_size)
+                energy += torch.autograd.grad((kept[0][0, :, y, x] * each).sum(), given)[0][0].square().sum(0)
+            np.testing.assert_allclose(
+                activations.energies[f"{state} {layer.name}"], energy / energy.sum(), rtol=1e-3, atol=1e-6
+            )
+    row = table.iloc[0]
+    assert row["field_px"] == maps[0].field.size
+    assert (table["visible_px"] <= table["field_px"] + 1e-9).all()
+    assert (table["side_px"] <= table["field_px"] + 1e-9).all()
 
 
 # Shards: four batches of the images, two of the control's
@@ -228,11 +263,11 @@ def test_shards_may_be_measured_in_any_order_and_again(activations, subject, unt
     assert measured == [[7, 9], [7, 9], [11, 13], [11], [19], []]
     assert third.read_bytes() == before
     measured.clear()
-    assert_same(merge_shards(subject, sharded(4), tmp_path), activations)
+    assert_same(merge_shards(subject, untrained, sharded(4), tmp_path), activations)
     assert measured == []
     first.unlink()
     with pytest.raises(ReceptiveError, match=r"shard-0\.npz is gone or damaged: run the same command again$"):
-        merge_shards(subject, sharded(4), tmp_path)
+        merge_shards(subject, untrained, sharded(4), tmp_path)
 
 
 def test_two_processes_share_each_shard(activations, subject, untrained, tmp_path):
@@ -270,7 +305,10 @@ def test_the_code_of_shards_is_that_of_the_graph():
     assert named == {file for dep in deps for file in files_of(PROJECT / dep)}
 
 
-WRITES = ("artifacts/activations.py", "artifacts/files.py", "stages/extract.py")
+WRITES = (
+    *("artifacts/activations.py", "artifacts/files.py", "stages/extract.py"),
+    *("measurements/effective_fields.py", "methods/effective_field.py"),  # not kept in shards
+)
 
 
 def files_of(path):

@@ -567,6 +567,11 @@ class Cut(nn.Module):
         return x[:, :, 1:]
 
 
+class Hypernetwork(nn.Module):
+    def forward(self, x):
+        return F.conv2d(x, x.mean((2, 3), keepdim=True))
+
+
 class Tokens(nn.Module):
     def __init__(self):
         super().__init__()
@@ -582,12 +587,14 @@ class Tokens(nn.Module):
     [
         (nn.ConvTranspose2d(3, 3, 2, 2), r"'odd' \(ConvTranspose2d\)"),
         (nn.Upsample(scale_factor=2), r"'odd' \(Upsample\)"),
-        (nn.GroupNorm(1, 3), r"'odd' \(GroupNorm\)"),
         (nn.Linear(8, 4), r"'odd' \(Linear\).*flatten"),
-        (nn.Conv2d(3, 3, 3, padding=1, padding_mode="circular"), r"'odd' \(Conv2d\): circular"),
+        (nn.Conv2d(3, 3, 3, padding=1, padding_mode="circular"), r"'odd' \(Conv2d\): circular.*position 0"),
+        (nn.Sequential(nn.ReflectionPad2d(4), nn.Conv2d(3, 3, 3)), r"'odd_1' \(Conv2d\): reflect.*position 0"),
+        (nn.Sequential(nn.ReplicationPad2d(4), nn.Conv2d(3, 3, 3)), r"'odd_1' \(Conv2d\): replicate.*position 0"),
+        (Hypernetwork(), r"'conv2d'.*kernel depends on the image"),
         (nn.Softmax(-1), r"'odd' \(Softmax\).*only channels"),
-        (nn.Flatten(2), r"'odd' \(Flatten\).*positions of the map are lost"),
-        (Branches(nn.Conv2d(3, 3, 1, 2), nn.AvgPool2d((2, 5), (2, 1))), r"'add'.*stride along x \(.*2.*1\)"),
+        (nn.Sequential(nn.Flatten(2), nn.Unflatten(2, (8, 8))), r"'odd_1' \(Unflatten\).*makes a map of a sequence"),
+        (Branches(nn.Conv2d(3, 3, 1, 2), nn.AvgPool2d((2, 5), (2, 1))), r"'add'.*unequal strides \(.*x: .*2.*1\)"),
         (Rotated(), r"'transpose'"),
         (Cut(), r"'getitem'.*cuts the map"),
         (Tokens(), r"'odd_attention' \(MultiheadAttention\)"),

@@ -297,7 +297,7 @@ def test_an_unknown_layer_is_refused(found, wanted):
 
 def test_rows_leave_out_what_sees_the_whole_image(found):
     rows = field_rows(found("vggcnn", width=0.125))
-    assert [tuple(row) for row in rows] == [("layer", "alias", "kind", "size", "stride", "start")] * 18
+    assert [tuple(row) for row in rows] == [("layer", "alias", "kind", "size", "stride", "start", "whole_from")] * 18
     assert {row["alias"]: (row["size"], row["stride"], row["start"]) for row in rows} == VGGCNN
     assert [row["kind"] for row in rows] == ["pool" if row["alias"][0] == "p" else "conv" for row in rows]
     assert rows[0]["layer"] == "c1_1.relu"
@@ -307,9 +307,10 @@ def test_rows_leave_out_what_sees_the_whole_image(found):
 def test_rows_of_unequal_sides():
     network = nn.Sequential(nn.Conv2d(3, 2, (3, 5), (1, 2), (1, 0)), nn.ReLU(), nn.AvgPool2d(2, 1))
     rows = field_rows(layers(network, (20, 30)))
-    assert rows[0] == {"layer": "1", "alias": "c1", "kind": "conv", "size": "3x5", "stride": "1x2", "start": "-1x0"}
+    same = {"stride": "1x2", "start": "-1x0", "whole_from": ""}
+    assert rows[0] == {"layer": "1", "alias": "c1", "kind": "conv", "size": "3x5", **same}
     # one more position down is one px, across two
-    assert rows[1] == {"layer": "2", "alias": "p1", "kind": "pool", "size": "4x7", "stride": "1x2", "start": "-1x0"}
+    assert rows[1] == {"layer": "2", "alias": "p1", "kind": "pool", "size": "4x7", **same}
     tall = nn.Sequential(nn.Conv2d(3, 2, 3), nn.ReLU(), nn.AdaptiveAvgPool2d((1, None)))
     assert field_rows(layers(tall, (20, 30)))[1]["size"] == "wholex3"
 

@@ -20,6 +20,10 @@ COLUMNS = {
         *("top_px", "left_px", "bottom_px", "right_px"),
     ),
     "zeros.parquet": ("network", "state", "layer", "alias", "depth", "kind", "image", "zero_fraction"),
+    "effective_fields.parquet": (
+        *("network", "state", "layer", "alias", "depth", "kind", "images"),
+        *("field_px", "side_px", "spread_px", "visible_px"),
+    ),
 }
 
 
@@ -34,24 +38,33 @@ class Activations(NamedTuple):
             map, ``activation``, and the box of the image patch in px (half-open; it may leave the image).
         zeros: one row per state ("trained", "untrained"), layer and image: ``zero_fraction`` in [0, 1]. The untrained
             network has seen the first of the images only.
+        effective_fields: one row per state, and per convolution and pooling layer: of the central position the side of
+            the box within the image (``field_px``), and ``side``, ``spread`` and ``visible`` of
+            ``methods.effective_field``, in px; NaN where no unit responds there.
         histograms: ``edges`` of the bins (``methods.unit_statistics.histogram_edges``) and, by the layer's name, counts
             of all responses, unit x bin.
+        energies: by state and layer ("trained c1.relu") the gradient's energy at each pixel of the image, y x x; the
+            shares sum to 1, or to 0 where no unit responds.
     """
 
     units: pd.DataFrame
     preferred: pd.DataFrame
     zeros: pd.DataFrame
+    effective_fields: pd.DataFrame
     histograms: dict[str, np.ndarray]
+    energies: dict[str, np.ndarray]
 
 
 def write_activations(network: str, activations: Activations) -> Path:
-    """Writes units.parquet, preferred.parquet, zeros.parquet and histograms.npz of a network; returns their folder."""
+    """Writes the four tables, histograms.npz and energies.npz of a network; returns their folder."""
     folder = FOLDER / network
     with writing(folder) as new:
         write_table(new / "units.parquet", activations.units)
         write_table(new / "preferred.parquet", activations.preferred)
         write_table(new / "zeros.parquet", activations.zeros)
+        write_table(new / "effective_fields.parquet", activations.effective_fields)
         write_arrays(new / "histograms.npz", activations.histograms)
+        write_arrays(new / "energies.npz", activations.energies)
     return folder
 
 
@@ -68,6 +81,16 @@ def read_preferred(network: str) -> pd.DataFrame:
 def read_zeros(network: str) -> pd.DataFrame:
     """``Activations.zeros``: one row per state, layer and image."""
     return _read(network, "zeros.parquet")
+
+
+def read_effective_fields(network: str) -> pd.DataFrame:
+    """``Activations.effective_fields``: one row per state and layer with a map."""
+    return _read(network, "effective_fields.parquet")
+
+
+def read_energies(network: str) -> dict[str, np.ndarray]:
+    """``Activations.energies``: by state and layer the share of the gradient's energy at each pixel, y x x."""
+    return read_arrays(FOLDER / network / "energies.npz", f"{STAGE}@{network}")
 
 
 def read_histograms(network: str) -> dict[str, np.ndarray]:

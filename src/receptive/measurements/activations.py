@@ -15,6 +15,7 @@ from receptive.artifacts.checkpoints import keep, read_kept, scratch
 from receptive.artifacts.networks import network_digest
 from receptive.artifacts.prepared import prepared_digest
 from receptive.errors import ReceptiveError
+from receptive.measurements import effective_fields
 from receptive.measurements.subject import Subject
 from receptive.methods.extraction import Extraction
 from receptive.methods.preferred_stimuli import TopResponses
@@ -57,7 +58,7 @@ def measure(
     workers: Workers = ALONE,
     kept: Path | None = None,
 ) -> Activations | None:
-    """Statistics, greatest responses and zeros of every unit of a network, and zeros of the untrained network.
+    """Statistics, greatest responses and zeros of every unit, zeros before training, and effective fields.
 
     Args:
         untrained: ``subject`` before training; it sees the first ``settings.control_images`` images only.
@@ -71,10 +72,13 @@ def measure(
     """
     if kept is not None:
         measure_shards(subject, untrained, settings, compiling, workers, kept, range(settings.shards))
-        return None if workers.rank else merge_shards(subject, settings, kept)
+        return None if workers.rank else merge_shards(subject, untrained, settings, kept)
     extraction = extract(subject, settings, compiling, workers)
     zeros = untrained_zeros(untrained, settings, workers)
-    return None if workers.rank else tables(subject.name, subject.layers, extraction, zeros)
+    if workers.rank:
+        return None
+    effective = effective_fields.measure(subject, untrained, settings.effective_images)
+    return tables(subject.name, subject.layers, extraction, zeros, effective)
 
 
 def shards_folder(params: Params, subject: Subject) -> Path:
@@ -122,10 +126,10 @@ def measure_shards(
             keep(_file(kept, shard), arrays)
 
 
-def merge_shards(subject: Subject, settings: Extract, kept: Path) -> Activations:
+def merge_shards(subject: Subject, untrained: Subject, settings: Extract, kept: Path) -> Activations:
     """The activations that ``measure_shards`` has kept all shards of: those of one pass, to the bit.
 
-    One state at a time is in memory.
+    One state at a time is in memory. Effective fields are of a few images, and measured here.
 
     Raises:
         ReceptiveError: a shard is not there.
@@ -144,7 +148,8 @@ def merge_shards(subject: Subject, settings: Extract, kept: Path) -> Activations
             extraction.merge_state(states["trained"])
         if states["untrained"]:
             merge_counts(zeros, states["untrained"])
-    return tables(subject.name, subject.layers, extraction, zeros)
+    effective = effective_fields.measure(subject, untrained, settings.effective_images)
+    return tables(subject.name, subject.layers, extraction, zeros, effective)
 
 
 def shard_rows(images: int, batch_size: int, shards: int) -> list[slice]:
@@ -209,13 +214,18 @@ def _file(kept: Path, shard: int) -> Path:
 
 
 def tables(
-    network: str, layers: list[Layer], extraction: Extraction, untrained: dict[str, ZeroFractions]
+    network: str,
+    layers: list[Layer],
+    extraction: Extraction,
+    untrained: dict[str, ZeroFractions],
+    effective: effective_fields.EffectiveFields,
 ) -> Activations:
     """The gathered responses as tables, layer by layer.
 
     Args:
         network: name of the training.
         untrained: zeros of each layer before training.
+        effective: the effective fields, as they are.
     """
     units, preferred, zeros = [], [], []
     histograms = {"edges": histogram_edges()}
@@ -233,7 +243,9 @@ def tables(
         units=pd.concat(units, ignore_index=True),
         preferred=pd.concat(preferred, ignore_index=True),
         zeros=pd.concat(zeros, ignore_index=True),
+        effective_fields=effective.table,
         histograms=histograms,
+        energies=effective.energies,
     )
 
 

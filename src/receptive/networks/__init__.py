@@ -152,7 +152,14 @@ def build(
 def outline(
     name: str, classes: int = 1000, image_size: int = 224, channels: int = 3, **options: float | None
 ) -> "nn.Module":
-    """The network ``name`` without weights, on torch's meta device: enough for its layers, in no time."""
+    """The network ``name`` for its layers alone: without weights, on torch's meta device, in no time.
+
+    A few networks compute with tensors while they are built (RegNet: the widths of its blocks), which the meta device
+    cannot do. They are built whole, on the CPU.
+    """
     torch = importlib.import_module("torch")
-    with torch.device("meta"):
+    try:
+        with torch.device("meta"):
+            return build(name, classes, image_size, channels, **options)
+    except (NotImplementedError, RuntimeError):  # torch names no error of its own for values that are not there
         return build(name, classes, image_size, channels, **options)

@@ -32,6 +32,9 @@ class Layer:
         map_size: height and width of the map; (1, 1) for fully connected layers.
         field: what a position sees, px; the whole image after a global pool or a fully connected layer.
         readable: whether ``name`` is a module that is called once. Only then a hook can read it.
+        local: the same without what operations over the whole map add (``NodeField.local``); None where they add
+            nothing.
+        whole_from: the operation from which on every position sees the whole image (``NodeField.whole_from``).
     """
 
     name: str
@@ -42,10 +45,13 @@ class Layer:
     map_size: tuple[int, int]
     field: Field
     readable: bool
+    local: Field | None = None
+    whole_from: str = ""
 
     def fits(self, px: float) -> bool:
         """Whether a position sees at most ``px`` pixels along either side, and not the whole image by construction."""
-        return not self.field.whole_image and max(self.field.y.size, self.field.x.size) <= px
+        axes = (self.field.y, self.field.x)
+        return all(axis is not None and axis.size <= px for axis in axes)
 
     def heading(self) -> dict[str, str | int]:
         """The columns that name a layer in every table: ``layer, alias, depth, kind``."""
@@ -78,6 +84,8 @@ def layers(network: nn.Module, image_size: int | tuple[int, int], channels: int 
                 map_size=node.map_size or (1, 1),
                 field=node.field,
                 readable=readable,
+                local=None if node.local == node.field else node.local,
+                whole_from=node.whole_from,
             )
         )
     naming = _NAMING.get(getattr(network, "naming", ""), _by_depth)
@@ -202,20 +210,23 @@ def comparable_layers(network: nn.Module, all_layers: list[Layer]) -> list[list[
 
 
 def field_rows(all_layers: list[Layer]) -> list[dict[str, int | str]]:
-    """The table of receptive fields: one row per layer with a map, ``layer, alias, kind, size, stride, start`` in px.
+    """The table of receptive fields, in px: ``layer, alias, kind, size, stride, start, whole_from``.
 
-    Layers that see the whole image (fully connected ones, global pools) are left out. Where height and width differ,
-    a number is written as "3x5" (down x across).
+    One row per layer with windows on the image. ``whole_from`` names the operation that lets every position see the
+    whole image besides (squeeze and excitation, normalisation over the map); the numbers are then those of the local
+    part. Layers that see the whole image and have no local part are left out (fully connected ones, global pools,
+    attention). Where height and width differ, a number is written as "3x5" (down x across).
     """
     return [
         {
             "layer": layer.name,
             "alias": layer.alias,
             "kind": layer.kind,
-            **{number: _square(getattr(layer.field, number)) for number in ("size", "stride", "start")},
+            **{number: _square(getattr(layer.local or layer.field, number)) for number in ("size", "stride", "start")},
+            "whole_from": layer.whole_from,
         }
         for layer in all_layers
-        if not layer.field.whole_image
+        if not (layer.local or layer.field).whole_image
     ]
 
 

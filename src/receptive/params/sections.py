@@ -133,6 +133,8 @@ class Extract(Section):
     """Largest number of them that may come from one image; 0 is no limit."""
     control_images: Annotated[int, Field(ge=2)]
     """Validation images, from the first on, whose zeros are counted in the untrained network, too."""
+    effective_images: Count
+    """Validation images over which the gradient's energy is averaged for the effective receptive fields."""
     batch_size: Count
     """Images per batch, here and in the sections below."""
     shards: Count

@@ -48,6 +48,8 @@ def receptive_fields(network: str, rows: Sequence[dict]) -> pd.DataFrame:
     """
     published = FIELDS.get(network, {})
     table = pd.DataFrame(rows)
+    if "whole_from" in table and not table["whole_from"].any():
+        table = table.drop(columns="whole_from")
     for i, number in enumerate(("size", "stride")):
         table[f"published {number}"] = pd.array(
             [published.get(alias, (None, None))[i] for alias in table["alias"]], dtype="Int64"
@@ -212,3 +214,22 @@ def _in_order(table: pd.DataFrame, like: pd.DataFrame) -> pd.DataFrame:
         ["network", "depth"], key=lambda keys: keys.map(place) if keys.name == "network" else keys, kind="stable",
         ignore_index=True,
     )  # fmt: skip
+
+
+def effective_fields(fields: pd.DataFrame) -> pd.DataFrame:
+    """One row per network and layer: the side of the exact field, and of the effective one before and after training.
+
+    Args:
+        fields: effective_fields.parquet of every network, one after the other.
+    """
+    heading = ["network", "layer", "alias"]
+    trained, untrained = (fields[fields["state"] == state].set_index(heading) for state in ("trained", "untrained"))
+    table = pd.DataFrame(
+        {
+            "exact": trained["field_px"],
+            "effective, trained": trained["side_px"],
+            "effective, untrained": untrained["side_px"],
+            "spread, trained": trained["spread_px"],
+        }
+    )
+    return table.loc[trained.index].reset_index()

@@ -110,7 +110,7 @@ def test_channels_and_classes_stand_in_the_papers_grids(write):
     )
     empty = {file: with_columns(pd.DataFrame({"network": []}), ACTIVATIONS[file]) for file in ACTIVATIONS}
     tables = empty | {"preferred.parquet": with_columns(preferred, ACTIVATIONS["preferred.parquet"])}
-    write_activations("fivecnn", Activations(*tables.values(), {"edges": np.zeros(1)}))
+    write_activations("fivecnn", Activations(*tables.values(), {"edges": np.zeros(1)}, {}))
     made = section(parameters("fivecnn"), {"fivecnn": known}, write)
     assert list(captions(made)) == ["tg32_channels_fivecnn", "classes_fivecnn"]
     channels = write.figures["tg32_channels_fivecnn"].axes

@@ -63,7 +63,7 @@ def write_study(network: str, known: list[Layer], colour: bool = True) -> None:
     )
     empty = {file: with_columns(pd.DataFrame({"network": []}), ACTIVATIONS[file]) for file in ACTIVATIONS}
     tables = empty | {"preferred.parquet": with_columns(preferred, ACTIVATIONS["preferred.parquet"])}
-    write_activations(network, Activations(*tables.values(), {"edges": np.zeros(1)}))
+    write_activations(network, Activations(*tables.values(), {"edges": np.zeros(1)}, {}))
 
 
 @pytest.fixture

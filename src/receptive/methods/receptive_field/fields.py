@@ -15,6 +15,11 @@ Numbers = int | tuple[int | None, int | None] | None
 """One number for both axes; (y, x) where they differ; None for an axis of which every position sees all."""
 
 
+def central(map_size: tuple[int, int]) -> tuple[int, int]:
+    """The central position (y, x) of a map; of an even number of rows or columns the one behind the middle."""
+    return map_size[0] // 2, map_size[1] // 2
+
+
 @dataclass(frozen=True)
 class Axis:
     """The receptive field along one axis of the image, in px. Size 1, stride 1, start 0 is the image itself.
@@ -63,8 +68,9 @@ class Field:
     """The receptive field of a node, on images of one size.
 
     Attributes:
-        y: along the height; None where every position sees the full height.
-        x: along the width; None where every position sees the full width.
+        y: along the height; None where every position sees the full height, or where the positions have no windows
+            of one size at equal steps (unequal adaptive pooling). Boxes then hold the full height.
+        x: along the width, likewise.
         image_size: height and width of the image, px.
     """
 
@@ -117,6 +123,13 @@ class Field:
         )
         return (rows, columns) if rows[1] and columns[1] else ((0, 0), (0, 0))
 
+    def side_within(self, map_size: tuple[int, int]) -> float:
+        """Side in px of the square with as many pixels of the image as the box of a map's central position."""
+        top, left, bottom, right = self.box(*central(map_size))
+        height, width = self.image_size
+        rows, columns = min(bottom, height) - max(top, 0), min(right, width) - max(left, 0)
+        return float(max(rows, 0) * max(columns, 0)) ** 0.5
+
     def _both(self, number: str) -> Numbers:
         down, across = (None if axis is None else getattr(axis, number) for axis in (self.y, self.x))
         return down if down == across else (down, across)
@@ -128,39 +141,3 @@ class Field:
             (0 * at, 0 * at + length) if axis is None else axis.interval(at)
             for axis, at, length in zip((self.y, self.x), (y, x), self.image_size, strict=True)
         ]
-
-
-@dataclass(frozen=True)
-class NodeField:
-    """One node of the traced network, and what it sees.
-
-    Attributes:
-        name: of the node in the traced graph; unique, also where one module is called twice.
-        module: path of the module that is called; '' for functions and methods.
-        call: how many times that module was called before in the same pass.
-        operation: type of the module, or name of the function: 'Conv2d', 'relu', 'add'.
-        kind: 'input', 'conv', 'linear', 'norm', 'activation', 'pool', 'global_pool', 'add' (of two branches),
-            'concat' or 'other'.
-        depth: weight layers (convolutions and linear layers) on the longest path from the input to this node, which
-            counts too.
-        field: its receptive field.
-        channels: length of the channel axis.
-        map_size: height and width of the map; None for vectors.
-        inputs: names of the nodes that it reads.
-    """
-
-    name: str
-    module: str
-    call: int
-    operation: str
-    kind: str
-    depth: int
-    field: Field
-    channels: int
-    map_size: tuple[int, int] | None
-    inputs: tuple[str, ...]
-
-    @property
-    def interior(self) -> tuple[tuple[int, int], tuple[int, int]]:
-        """Half-open ranges of the rows and columns whose boxes lie wholly inside the image; (0, 0) twice if none."""
-        return self.field.inside(self.map_size or (1, 1))

@@ -1,8 +1,8 @@
 """The walk through a network's traced graph, which gives every node its receptive field."""
 
 import copy
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -10,37 +10,17 @@ from jaxtyping import Float, Shaped
 from torch import Tensor, fx, nn
 
 from receptive.errors import ReceptiveError
-from receptive.methods.receptive_field.fields import Axis, Field, NodeField
+from receptive.methods.receptive_field.nodes import NodeField
 from receptive.methods.receptive_field.operations import (
-    ACTIVATION_NAMES,
-    ACTIVATIONS,
-    ADAPTIVE_POOLS,
-    ADD_NAMES,
-    AXIS_ARGUMENTS,
     LEAVES,
-    MAP_NORMS,
-    NORM_NAMES,
-    NORMS,
     PADS,
-    POOL_ARGUMENTS,
-    POOLS,
-    POSITIONWISE,
-    POSITIONWISE_NAMES,
-    REDUCTIONS,
-    SHAPE_NAMES,
-    SHAPES,
     SKIPPED_IN_TRAINING,
-    SOFTMAXES,
-    UNKNOWN,
-    conv_geometry,
+    WEIGHT_LAYERS,
     is_known,
-    map_axes,
-    through_adaptive_pool,
-    through_padding,
-    through_reduction,
-    through_windows,
+    repeats,
 )
-from receptive.methods.receptive_field.sites import Sum
+from receptive.methods.receptive_field.rules import NoRule, through_function, through_module
+from receptive.methods.receptive_field.sights import Sight, View, merged
 
 
 def receptive_fields(network: nn.Module, image_size: int | tuple[int, int], channels: int = 3) -> dict[str, NodeField]:
@@ -49,9 +29,12 @@ def receptive_fields(network: nn.Module, image_size: int | tuple[int, int], chan
     torch.fx traces the graph from a copy without weights, in evaluation mode, and the shapes are found without
     computing. The network itself is neither run nor changed, and its hooks are not called.
 
-    Three kinds of node see the whole image: what follows global pooling, a mean over the map, or flattening; what
-    merges with such a branch (squeeze-and-excitation); and adaptive pooling into windows of unequal size, which have
-    no common box. Padding counts as outside the image, whatever fills it.
+    These nodes see the whole image (``NodeField.field``): what follows global pooling, a mean over the map, attention,
+    or flattening; what is normalised by statistics over the map (instance, group and layer norm, batch norm without
+    stored statistics); what merges with any of these (squeeze and excitation), or with a branch of one position that is
+    spread over the map. ``NodeField.local`` leaves out what these add. Adaptive pooling into windows of unequal size
+    has no common box either. Padding counts as outside the image, whatever fills it; ``NodeField.seen`` gives the
+    pixels that reflection and replication repeat.
 
     Args:
         network: any module from normalised images to maps or scores.
@@ -59,11 +42,13 @@ def receptive_fields(network: nn.Module, image_size: int | tuple[int, int], chan
         channels: of the image.
 
     Returns:
-        The nodes by name. Nodes that do not depend on the image, or are not tensors, are left out.
+        The nodes by name. Nodes that do not depend on the image, or are not tensors, are left out; so is padding that
+        repeats pixels from beyond its own window.
 
     Raises:
         ReceptiveError: the network cannot be traced, does not accept such images, merges branches of unequal stride,
-            or holds an operation without a rule. The line names the node and the operation.
+            holds an operation without a rule, or one position sees pixels outside its box, because padding repeats
+            them. The line names the node and the operation.
     """
     height, width = (image_size, image_size) if isinstance(image_size, int) else image_size
     try:
@@ -97,14 +82,20 @@ class _Seen:
     """What the walk knows of a value.
 
     Attributes:
-        field: its receptive field. Unless that is the whole image, the value's last two axes are those of the map.
+        exact: what its positions see. Unless that is the whole image, the value's last two axes are those of the map.
+        local: the same without what operations over the whole map add; the same object where they add nothing.
         depth: weight layers on the longest path to it.
         names: of the nodes that it is made of.
+        whole_from: of ``NodeField``.
+        repeated: how padding before it repeats pixels.
     """
 
-    field: Field
+    exact: View
+    local: View
     depth: int
     names: tuple[str, ...]
+    whole_from: str
+    repeated: frozenset[str]
 
 
 def _is_traced(network: nn.Module) -> bool:
@@ -119,7 +110,7 @@ class _Tracer(fx.Tracer):
     """Traces into every module, except those that have a rule and those of torch itself."""
 
     def is_leaf_module(self, module: nn.Module, qualified_name: str) -> bool:
-        return is_known(module) or super().is_leaf_module(module, qualified_name)
+        return is_known(module) or ("forward" not in vars(module) and super().is_leaf_module(module, qualified_name))
 
 
 class _Walk(fx.Interpreter):
@@ -146,26 +137,84 @@ class _Walk(fx.Interpreter):
         if node.op == "output" or not _holds_tensor(result) or not (sources or node.op == "placeholder"):
             return result  # a shape, a number or a constant: it sees nothing of the image
         if node.op == "placeholder":
-            kind, field = "input", Field(Axis(), Axis(), self.image_size)
+            kind, exact = "input", View(Sight.of_image(self.image_size[0]), Sight.of_image(self.image_size[1]))
+            local = exact
         else:
-            args, kwargs = self.fetch_args_kwargs_from_env(node)
-            field = self._merge(node, {source.name: self._seen[source].field for source in sources})
-            step = self._through_module if node.op == "call_module" else self._through_function
-            kind, field = step(node, field, args, kwargs, result)
-            if kind == "add" and len(sources) == 1:
-                kind = "other"  # a constant is added
-        depth = max((self._seen[source].depth for source in sources), default=0)
-        depth += kind in ("conv", "linear")
-        names = tuple(dict.fromkeys(name for source in sources for name in self._seen[source].names))
-        if isinstance(result, Tensor):
-            self._record(node, kind, depth, field, result, names)
-            names = (node.name,)
-        self._seen[node] = _Seen(field, depth, names)
+            kind, exact, local = self._after(node, sources, result)
+        before = [self._seen[source] for source in sources]
+        inherited = [seen.whole_from for seen in before if seen.whole_from and not seen.exact.in_a_row]
+        inherited += [seen.whole_from for seen in before if seen.whole_from and exact.in_a_row]
+        seen = _Seen(
+            exact=exact,
+            local=local,
+            depth=max((seen.depth for seen in before), default=0) + (kind in WEIGHT_LAYERS),
+            names=tuple(dict.fromkeys(name for seen in before for name in seen.names)),
+            whole_from=[*inherited, self._title(node)][0] if None in (exact.y.axis, exact.x.axis) else "",
+            repeated=self._repeats(node).union(*(seen.repeated for seen in before)),
+        )
+        if isinstance(result, Tensor) and self._has_boxes(node, seen):
+            self._record(node, kind, seen, result)
+            seen = replace(seen, names=(node.name,))
+        self._seen[node] = seen
         return result
 
-    def _record(
-        self, node: fx.Node, kind: str, depth: int, field: Field, result: Shaped[Tensor, "..."], inputs: tuple[str, ...]
-    ) -> None:
+    def _after(self, node: fx.Node, sources: Sequence[fx.Node], result: Any) -> tuple[str, View, View]:
+        """Kind of a node, what is seen after it, and the local part of that."""
+        before, part = self._before(node, sources)
+        kind, exact = self._step(node, before, result)
+        if kind == "norm":
+            local = part  # statistics over the map have no place in it
+        elif part is before:
+            local = exact
+        else:
+            local = self._step(node, part, result)[1]
+        if isinstance(result, Tensor) and result.ndim >= 4:
+            exact, local = exact.on_map(*result.shape[-2:]), local.on_map(*result.shape[-2:])
+        if kind == "add" and len(sources) == 1:
+            kind = "other"  # a constant is added
+        return kind, exact, exact if local == exact else local
+
+    def _before(self, node: fx.Node, sources: Sequence[fx.Node]) -> tuple[View, View]:
+        """What a node's inputs see together, and the local part of that."""
+        seen = [self._seen[source] for source in sources]
+        if len(seen) == 1:
+            return seen[0].exact, seen[0].local
+        sizes = [size for size in map(_map_size, (self.env[source] for source in sources)) if size]
+        rows, columns = (max(lengths) for lengths in zip(*sizes, strict=True)) if sizes else (1, 1)
+        try:
+            exact = merged([one.exact.on_map(rows, columns) for one in seen], local=False)
+            local = merged([one.local.on_map(rows, columns) for one in seen], local=True)
+        except ValueError as error:
+            axes = [(along, [getattr(one.local.field, along) for one in seen]) for along in ("y", "x")]
+            strides = "; ".join(
+                f"along {along}: "
+                + ", ".join(
+                    f"{source.name!r} has {axis.stride}" for source, axis in zip(sources, both, strict=True) if axis
+                )
+                for along, both in axes
+            )
+            raise self._refuse(node, f"it merges branches of {error} ({strides})") from None
+        return exact, exact if local == exact else local
+
+    def _step(self, node: fx.Node, view: View, result: Any) -> tuple[str, View]:
+        """Kind of a node, and what is seen after it."""
+        args, kwargs = self.fetch_args_kwargs_from_env(node)
+
+        def argument(keyword: str, position: int, default: Any = None) -> Any:
+            return args[position] if len(args) > position else kwargs.get(keyword, default)
+
+        try:
+            if node.op == "call_module":
+                return through_module(self._module(node), view, [*args, *kwargs.values()][0], result)
+            name = self._operation(node).rstrip("_")
+            if name == "conv2d" and node.args[1:2] and node.args[1] in self._seen:
+                raise NoRule("its kernel depends on the image")
+            entering = argument("input", 0, kwargs.get("tensors"))
+            return through_function(name, node.target, view, entering, argument, result)
+        except NoRule as reason:
+            raise self._refuse(node, str(reason)) from None
+
+    def _record(self, node: fx.Node, kind: str, seen: _Seen, result: Shaped[Tensor, "..."]) -> None:
         module = str(node.target) if node.op == "call_module" else ""
         call = self._calls.get(module, 0)
         self._calls[module] = call + 1
@@ -175,146 +224,76 @@ class _Walk(fx.Interpreter):
             call=call if module else 0,
             operation=self._operation(node),
             kind=kind,
-            depth=depth,
-            field=field,
+            depth=seen.depth,
+            field=seen.exact.field,
+            local=seen.local.field,
+            whole_from=seen.whole_from,
+            sights=(seen.exact.y, seen.exact.x),
             channels=result.shape[1] if result.ndim > 1 else 1,
-            map_size=(result.shape[-2], result.shape[-1]) if result.ndim == 4 else None,
-            inputs=inputs,
+            map_size=_map_size(result),
+            inputs=seen.names,
         )
+
+    def _has_boxes(self, node: fx.Node, seen: _Seen) -> bool:
+        """Whether every position sees only what its box holds. Padding by itself need not; the layer after it must."""
+        for view in dict.fromkeys((seen.exact, seen.local)):
+            for along, sight in (("y", view.y), ("x", view.x)):
+                at = sight.strays()
+                if at is None:
+                    continue
+                if self._is_padding(node):
+                    return False
+                raise self._refuse(
+                    node,
+                    f"{' and '.join(sorted(seen.repeated))} padding lets position {at} along {along} see pixels "
+                    "outside its box; pad with zeros, or by less than half a kernel",
+                )
+        return True
+
+    def _is_padding(self, node: fx.Node) -> bool:
+        return isinstance(self._module(node), PADS) if node.op == "call_module" else self._operation(node) == "pad"
+
+    def _repeats(self, node: fx.Node) -> frozenset[str]:
+        """How the padding of this very node repeats pixels; nothing where it does not."""
+        how = ""
+        if node.op == "call_module":
+            module: Any = self._module(node)
+            how = repeats(getattr(module, "padding_mode", module))
+        elif node.op == "call_function" and self._operation(node) == "pad":
+            args, kwargs = self.fetch_args_kwargs_from_env(node)
+            how = repeats(args[2] if len(args) > 2 else kwargs.get("mode", ""))
+        return frozenset({how} - {""})
+
+    def _module(self, node: fx.Node) -> nn.Module:
+        return self.fetch_attr(str(node.target))
+
+    def _title(self, node: fx.Node) -> str:
+        """The module that a node calls, or the function and the module around it: 'features.1.se.avgpool', 'mean'."""
+        if node.op == "call_module":
+            return str(node.target)
+        inside = _module_around(node)
+        return f"{inside}.{self._operation(node)}" if inside else self._operation(node)
 
     def _operation(self, node: fx.Node) -> str:
         if node.op == "call_module":
-            return type(self.fetch_attr(str(node.target))).__name__
+            return type(self._module(node)).__name__
         return str(getattr(node.target, "__name__", node.target))
 
     def _refuse(self, node: fx.Node, reason: str) -> ReceptiveError:
         # a module is named by its node; of a function, the tracer's stack names the module around it
-        inside = "" if node.op == "call_module" else next(reversed(node.meta.get("nn_module_stack") or {"": ""}))
-        place = f" in module '{inside.partition('@')[0]}'" if inside else ""
+        inside = "" if node.op == "call_module" else _module_around(node)
+        place = f" in module '{inside}'" if inside else ""
         return ReceptiveError(f"no receptive field for node {node.name!r} ({self._operation(node)}){place}: {reason}")
 
-    def _merge(self, node: fx.Node, fields: Mapping[str, Field]) -> Field:
-        """The hull of the fields of several branches. Where one branch sees a whole axis, so does the hull."""
-        axes: list[Axis | None] = []
-        for along in ("y", "x"):
-            branches = {name: getattr(field, along) for name, field in fields.items()}
-            local = [(name, axis) for name, axis in branches.items() if axis is not None]
-            if len(local) < len(branches):
-                axes.append(None)
-                continue
-            if len({axis.stride for _, axis in local}) > 1:
-                strides = ", ".join(f"{name!r} has {axis.stride}" for name, axis in local)
-                raise self._refuse(node, f"it merges branches of unequal stride along {along} ({strides})")
-            start = min(axis.start for _, axis in local)
-            end = max(axis.start + axis.size for _, axis in local)
-            axes.append(Axis(end - start, local[0][1].stride, start))
-        return Field(axes[0], axes[1], self.image_size)
 
-    def _through_module(
-        self, node: fx.Node, field: Field, args: Sequence[Any], kwargs: Mapping[str, Any], result: Any
-    ) -> tuple[str, Field]:
-        """Kind and field of a node that calls a module.
+def _map_size(value: Any) -> tuple[int, int] | None:
+    """Height and width of a map; None of anything else."""
+    return (value.shape[-2], value.shape[-1]) if isinstance(value, Tensor) and value.ndim == 4 else None
 
-        Args:
-            field: the hull of its inputs' fields; result: what the module gave.
-        """
-        module = self.fetch_attr(str(node.target))
-        entering = [*args, *kwargs.values()][0]
-        if isinstance(module, nn.Conv2d):
-            if module.padding_mode == "circular":
-                raise self._refuse(node, "circular padding sees the opposite border; use zeros")
-            return "conv", through_windows(field, *conv_geometry(module))
-        if isinstance(module, nn.Linear):
-            if not field.whole_image:
-                raise self._refuse(node, "it mixes positions of a map; flatten the map before it")
-            return "linear", field
-        if isinstance(module, POOLS):
-            padding, dilation = getattr(module, "padding", 0), getattr(module, "dilation", 1)
-            return "pool", through_windows(field, module.kernel_size, module.stride, padding, dilation)
-        if isinstance(module, ADAPTIVE_POOLS):
-            return through_adaptive_pool(field, entering, result)
-        if isinstance(module, Sum):
-            return "add", field
-        if isinstance(module, ACTIVATIONS):
-            return "activation", field
-        if isinstance(module, NORMS) or (field.whole_image and isinstance(module, MAP_NORMS)):
-            return "norm", field
-        if isinstance(module, POSITIONWISE) or type(module).__name__ in SKIPPED_IN_TRAINING:
-            return "other", field
-        if isinstance(module, PADS):
-            return "other", through_padding(field, module.padding)
-        if isinstance(module, SHAPES):
-            return "other", self._reshaped(node, field, entering, result)
-        if isinstance(module, SOFTMAXES):
-            return "other", self._along(node, field, entering.ndim, module.dim)
-        raise self._refuse(node, UNKNOWN)
 
-    def _through_function(
-        self, node: fx.Node, field: Field, args: Sequence[Any], kwargs: Mapping[str, Any], result: Any
-    ) -> tuple[str, Field]:
-        """Kind and field of a node that calls a function or method."""
-        name = self._operation(node).rstrip("_")
-
-        def argument(keyword: str, position: int, default: Any = None) -> Any:
-            return args[position] if len(args) > position else kwargs.get(keyword, default)
-
-        entering = argument("input", 0, kwargs.get("tensors"))
-        if name in ACTIVATION_NAMES:
-            return "activation", field
-        if name in NORM_NAMES:
-            return "norm", field
-        if name in ADD_NAMES:
-            return "add", field
-        if name in POSITIONWISE_NAMES:
-            return "other", field
-        if name in POOL_ARGUMENTS:
-            return "pool", through_windows(field, *(argument(*number) for number in POOL_ARGUMENTS[name]))
-        if name in ("adaptive_avg_pool2d", "adaptive_max_pool2d"):
-            return through_adaptive_pool(field, entering, result)
-        if name == "pad" and len(argument("pad", 1)) == 4 and argument("mode", 2, "constant") != "circular":
-            return "other", through_padding(field, argument("pad", 1))
-        if name in SHAPE_NAMES:
-            return "other", self._reshaped(node, field, entering, result)
-        if name == "getitem":
-            return "other", self._indexed(node, field, entering, args[1])
-        if name == "transpose":
-            dims = (argument("dim0", 1), argument("dim1", 2))
-            return "other", self._along(node, field, entering.ndim, dims)
-        if name == "linear" and field.whole_image:
-            return "linear", field
-        if name in AXIS_ARGUMENTS:
-            dims = argument(*AXIS_ARGUMENTS[name])
-            rank = (entering if isinstance(entering, Tensor) else entering[0]).ndim + (name == "unsqueeze")
-            if name in REDUCTIONS:
-                return through_reduction(name, field, rank, dims, result)
-            return ("concat" if name in ("cat", "concat") else "other"), self._along(node, field, rank, dims)
-        raise self._refuse(node, UNKNOWN)
-
-    def _along(self, node: fx.Node, field: Field, rank: int, dims: int | Sequence[int] | None) -> Field:
-        """The same field, if the operation works along none of the map's axes, the last two; else it is refused."""
-        if field.whole_image or (dims is not None and not map_axes(rank, dims)):
-            return field
-        raise self._refuse(node, "it works along the axes of the map; only channels may be mixed")
-
-    def _reshaped(
-        self, node: fx.Node, field: Field, entering: Shaped[Tensor, "..."], result: Shaped[Tensor, "..."]
-    ) -> Field:
-        """The same field, if only channels are regrouped; the whole image, if everything becomes one vector."""
-        if field.whole_image or (result.ndim >= 4 and result.shape[-2:] == entering.shape[-2:]):
-            return field
-        if result.ndim <= 2:
-            return Field(None, None, self.image_size)
-        raise self._refuse(node, f"it turns the shape {tuple(entering.shape)} into {tuple(result.shape)}, "
-                                 "in which positions of the map are lost")  # fmt: skip
-
-    def _indexed(self, node: fx.Node, field: Field, entering: Any, index: Any) -> Field:
-        """The same field, if only images and channels are picked, or one of several tensors; else it is refused."""
-        if field.whole_image or not isinstance(entering, Tensor):
-            return field
-        index = index if isinstance(index, tuple) else (index,)
-        if len(index) <= entering.ndim - 2 and all(isinstance(part, int | slice) for part in index):
-            return field
-        raise self._refuse(node, "it cuts the map; only indexing of images and channels keeps the field")
+def _module_around(node: fx.Node) -> str:
+    """Path of the module whose forward pass holds a node."""
+    return next(reversed(node.meta.get("nn_module_stack") or {"": ""})).partition("@")[0]
 
 
 def _holds_tensor(value: Any) -> bool:

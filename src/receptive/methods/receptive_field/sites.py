@@ -6,7 +6,7 @@ from typing import no_type_check
 
 from torch import Tensor, nn
 
-from receptive.methods.receptive_field.fields import NodeField
+from receptive.methods.receptive_field.nodes import NodeField
 
 
 @dataclass(frozen=True)
