@@ -18,7 +18,7 @@ from receptive.errors import ReceptiveError
 from receptive.measurements import selectivity_card
 from receptive.measurements.selectivity_card import card_layers, card_rows
 from receptive.methods.selectivity import LUMINANCE, Condition, centre_responses, gratings
-from receptive.methods.selectivity_card import PROPERTIES, disc
+from receptive.methods.selectivity_card import PROPERTIES, disc, frequencies
 from receptive.networks.parts.normalisation import Normalisation
 from receptive.params.sections import Selectivity, SelectivityCard
 
@@ -129,10 +129,12 @@ def test_a_mean_image_keeps_the_size_of_the_image():
 
 
 CENTRE, SURROUND, WEIGHT = 2.5, 4.0, 4.0
+# a grating of the bank, so that discs are filled with just what the units prefer
+ORIENTATION, FREQUENCY = 33.75, float(frequencies(21, SIDE, 3)[10])
 
 
 class Planted(nn.Module):
-    """A rectified Gabor of 30 degrees and 0.15 cycles/px, a silent unit, and a normalised energy of the same Gabor.
+    """A rectified Gabor, a silent unit, and a normalised energy of the same Gabor.
 
     The energy is divided by 1 + WEIGHT x the contrast under a wider Gaussian, whatever its orientation.
     """
@@ -140,7 +142,8 @@ class Planted(nn.Module):
     def __init__(self, field: int = 21):
         super().__init__()
         y, x = np.indices((field, field)) - field // 2
-        carrier = np.exp(2j * np.pi * 0.15 * (y * np.cos(np.deg2rad(30)) + x * np.sin(np.deg2rad(30))))
+        angle = np.deg2rad(ORIENTATION)
+        carrier = np.exp(2j * np.pi * FREQUENCY * (y * np.cos(angle) + x * np.sin(angle)))
         inner, outer = (np.exp(-(x**2 + y**2) / (2 * width**2)) for width in (CENTRE, SURROUND))
         self.gabor = self._of(np.stack([(inner * carrier).real, (inner * carrier).imag]))
         self.pool = self._of(outer[None] / outer.sum())
@@ -169,21 +172,33 @@ def test_planted_units_come_out_of_a_whole_measurement():
     assert reason == ""
     assert list(columns) == list(PROPERTIES)
     assert all(np.isnan(values[1]) for values in columns.values())
-    assert columns["preferred_orientation"][[0, 2]] == pytest.approx([30, 30], abs=0.3)
-    assert columns["peak_frequency"][[0, 2]] == pytest.approx([0.15, 0.15], rel=0.02)
+    assert columns["preferred_orientation"][[0, 2]] == pytest.approx([ORIENTATION] * 2, abs=0.3)
+    assert columns["peak_frequency"][[0, 2]] == pytest.approx([FREQUENCY] * 2, rel=0.02)
     assert columns["modulation_ratio"][[0, 2]] == pytest.approx([np.pi / 2, 0], abs=0.02)
     # a Gaussian's 95% disc, and its width in frequency
     assert columns["summation_field"][0] == pytest.approx(CENTRE * (8 * np.log(20)) ** 0.5, rel=0.02)
     spread = (np.log(2) / 4) ** 0.5 / (np.pi * CENTRE)
-    assert columns["frequency_bandwidth"][0] == pytest.approx(np.log2((0.15 + spread) / (0.15 - spread)), rel=0.02)
+    assert columns["frequency_bandwidth"][0] == pytest.approx(
+        np.log2((FREQUENCY + spread) / (FREQUENCY - spread)), rel=0.02
+    )
     assert columns["suppression_index"][0] == pytest.approx(0, abs=0.01)
     assert np.isnan(columns["surround_diameter"][0])
-    fine = np.linspace(1, 32, 10_001)
-    inner, outer = (1 - np.exp(-(fine**2) / (8 * width**2)) for width in (CENTRE, SURROUND))
-    curve = inner**2 / (1 + WEIGHT * outer)
-    assert columns["suppression_index"][2] == pytest.approx(1 - curve[-1] / curve.max(), rel=0.05)
-    assert columns["summation_field"][2] == pytest.approx(fine[curve >= 0.95 * curve.max()][0], rel=0.03)
-    assert columns["surround_diameter"][2] > fine[curve.argmax()]
+    # disc by disc, in small steps, on the image as large as the field
+    fine = np.arange(2, 32, 0.25)
+    grating = gratings([Condition(LUMINANCE, ORIENTATION, FREQUENCY)], 8, 21, SETTINGS.amplitude / 3**0.5, channels=1)[
+        0
+    ]
+    curve = []
+    with torch.no_grad():
+        for diameter in fine:
+            images = 0.5 + disc(diameter, (10, 10), 21) * (grating - 0.5)
+            curve.append(float(seen.network(images.expand(-1, 3, -1, -1))[:, 2, 10, 10].mean()))
+    curve = np.array(curve)
+    top, plateau = curve.argmax(), curve[-1]
+    assert columns["suppression_index"][2] == pytest.approx(1 - plateau / curve.max(), abs=0.005)
+    assert columns["summation_field"][2] == pytest.approx(fine[curve >= 0.95 * curve.max()][0], abs=0.25)
+    surround = fine[top:][curve[top:] <= 1.05 * plateau][0]
+    assert columns["surround_diameter"][2] == pytest.approx(surround, abs=0.25)
 
 
 # ---------------------------------------------------------------- summary
