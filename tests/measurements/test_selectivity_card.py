@@ -134,7 +134,7 @@ ORIENTATION, FREQUENCY = 33.75, float(frequencies(21, SIDE, 3)[10])
 
 
 class Planted(nn.Module):
-    """A rectified Gabor, a silent unit, and a normalised energy of the same Gabor.
+    """A rectified Gabor, a silent unit, a normalised energy of the same Gabor, and its mirror image in the diagonal.
 
     The energy is divided by 1 + WEIGHT x the contrast under a wider Gaussian, whatever its orientation.
     """
@@ -158,23 +158,29 @@ class Planted(nn.Module):
     def forward(self, image):
         even, odd = self.gabor(image - 0.5).chunk(2, 1)
         contrast = self.pool((image - 0.5) ** 2) / (SETTINGS.amplitude**2 / 6)  # 1 for a grating
-        return self.act(torch.cat([even.relu(), 0 * even, (even**2 + odd**2) / (1 + WEIGHT * contrast)], 1))
+        mirrored = self.gabor((image - 0.5).mT)[:, :1].mT
+        normalised = (even**2 + odd**2) / (1 + WEIGHT * contrast)
+        return self.act(torch.cat([even.relu(), 0 * even, normalised, mirrored.relu()], 1))
 
 
 @pytest.mark.slow
 def test_planted_units_come_out_of_a_whole_measurement():
     made = subject()
-    layer = replace(made.layers[0], name="act", units=3, map_size=(SIDE, SIDE))
+    layer = replace(made.layers[0], name="act", units=4, map_size=(SIDE, SIDE))
     axis = replace(layer.field.y, size=21, stride=1, start=-10)
     layer = replace(layer, field=replace(layer.field, y=axis, x=axis))
     seen = replace(made, network=Planted().eval(), normalisation=Normalisation(torch.zeros(3, 1, 1), torch.eye(3)))
-    columns, reason = selectivity_card.of_layer(seen, layer, np.array([True, False, True]), SETTINGS)
+    columns, reason = selectivity_card.of_layer(seen, layer, np.array([True, False, True, True]), SETTINGS)
     assert reason == ""
     assert list(columns) == list(PROPERTIES)
     assert all(np.isnan(values[1]) for values in columns.values())
     assert columns["preferred_orientation"][[0, 2]] == pytest.approx([ORIENTATION] * 2, abs=0.3)
     assert columns["peak_frequency"][[0, 2]] == pytest.approx([FREQUENCY] * 2, rel=0.02)
     assert columns["modulation_ratio"][[0, 2]] == pytest.approx([np.pi / 2, 0], abs=0.02)
+    # each unit has its own best grating
+    assert columns["preferred_orientation"][3] == pytest.approx(90 - ORIENTATION, abs=0.3)
+    for name in ("modulation_ratio", "maximum_response", "summation_field", "orientation_bandwidth"):
+        assert columns[name][3] == pytest.approx(columns[name][0], rel=1e-3), name
     # a Gaussian's 95% disc, and its width in frequency
     assert columns["summation_field"][0] == pytest.approx(CENTRE * (8 * np.log(20)) ** 0.5, rel=0.02)
     spread = (np.log(2) / 4) ** 0.5 / (np.pi * CENTRE)
