@@ -3,6 +3,8 @@
 tests/report/test_tables.py repeats them on purpose: a slip of the pen in one place shows in the other.
 """
 
+from math import log2
+
 # Accuracy by network; None where the paper gives none.
 # KS print no accuracy. YU: single centre-view top-1 error 29.5% (VGGCNN) and 42.6% (AlexCNN). TG 2.1 and 4.1.
 ACCURACY = {
@@ -52,4 +54,25 @@ FIELDS = {
     },
     "resnet34": {"max pool": (11, None), "layer 3": (27, None), "layer 7": (59, None)},
     "plainnet34": {"max pool": (11, None), "layer 3": (27, None), "layer 7": (59, None)},
+}
+
+# Cells of macaque V1, for the card of V1 properties: (edges, counts) of a histogram, or (cells, of cells) for a share.
+# Counts are as read from the papers' figures by Marques, Schrimpf & DiCarlo (bioRxiv 2021.03.01.433495), in the public
+# packaging code of Brain-Score (DeValois1982a, Schiller1976c, Cavanaugh2002a). Only what has the same unit here is
+# listed: peak frequencies and diameters of cells are in degrees of visual angle.
+V1 = {
+    # 110 + 100 of 385 cells within 22.5 degrees of horizontal or vertical (classes of 45 degrees: 110, 83, 100, 92)
+    "preferred_orientation": {"share": (210, 385), "source": "De Valois, Yund & Hepler 1982"},
+    "frequency_selective": {"share": (73, 87), "source": "Schiller, Finlay & Volman 1976 (III)"},
+    # low over high frequency in percent, in classes of 10 from 10 to 100: here the other way round, in octaves
+    "frequency_bandwidth": {
+        "edges": [log2(100 / percent) for percent in range(100, 0, -10)],
+        "counts": [0, 0, 3, 9, 16, 22, 16, 4, 3],
+        "source": "Schiller, Finlay & Volman 1976 (III)",
+    },
+    "suppression_index": {
+        "edges": [0.0, 0.2, 0.4, 0.6, 0.8, 1.0, 1.2],
+        "counts": [66, 44, 38, 23, 16, 3],
+        "source": "Cavanaugh, Bair & Movshon 2002",
+    },
 }

@@ -10,6 +10,7 @@ from tables import table_of
 
 from receptive.artifacts.selectivity import (
     COLUMNS,
+    Card,
     Selectivity,
     Tuning,
     read_selectivity,
@@ -27,18 +28,21 @@ CONTENT = Selectivity(
     tuning={"c1.relu": Tuning(STRENGTH, RATE)},
     metrics={"selective.trained.c1": 0.5},
 )
+CARD = Card(summary=table_of(COLUMNS["card.parquet"], 5), units=table_of(COLUMNS["card_units.parquet"], 2))
 
 
 @pytest.fixture
 def stored(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert write_selectivity("toy", CONTENT) == FOLDER
+    assert write_selectivity("toy", CONTENT, CARD) == FOLDER
 
 
 def test_everything_is_read_back(stored):
     pd.testing.assert_frame_equal(read_selectivity("toy"), CONTENT.units)
     for name in ("units", "filters", "stimuli"):
         pd.testing.assert_frame_equal(read_selectivity("toy", name), getattr(CONTENT, name))
+    pd.testing.assert_frame_equal(read_selectivity("toy", "card"), CARD.summary)
+    pd.testing.assert_frame_equal(read_selectivity("toy", "card_units"), CARD.units)
     tuning = read_tuning("toy")
     assert list(tuning) == ["strength/c1.relu", "rate/c1.relu"]
     np.testing.assert_array_equal(tuning["strength/c1.relu"], STRENGTH)
@@ -47,10 +51,10 @@ def test_everything_is_read_back(stored):
 
 
 def test_the_same_content_is_written_twice_with_the_same_bytes(tmp_path, monkeypatch):
-    assert len(written_twice(tmp_path, monkeypatch, lambda: write_selectivity("toy", CONTENT))) == 5
+    assert len(written_twice(tmp_path, monkeypatch, lambda: write_selectivity("toy", CONTENT, CARD))) == 7
 
 
-@pytest.mark.parametrize("name", ["units", "filters", "stimuli"])
+@pytest.mark.parametrize("name", ["units", "filters", "stimuli", "card", "card_units"])
 def test_tables_are_refused_where_they_lack_something(stored, name):
     path = FOLDER / f"{name}.parquet"
     refuses_missing_and_damaged(path, STAGE, lambda: read_selectivity("toy", name))

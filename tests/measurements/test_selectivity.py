@@ -16,7 +16,7 @@ from receptive.artifacts.selectivity import COLUMNS, JUDGED
 from receptive.measurements import selectivity
 from receptive.methods.selectivity import Condition, colour_axes
 from receptive.networks.parts.normalisation import Normalisation
-from receptive.params.sections import Selectivity
+from receptive.params.sections import Selectivity, SelectivityCard
 
 SIDE = 32
 SETTINGS = Selectivity(
@@ -31,6 +31,7 @@ SETTINGS = Selectivity(
     colour_index=2.0,
     colour_modulation=0.6,
     uniform=0.5,
+    card=SelectivityCard(layers={}, orientations=16, per_octave=3, phases=8, modulation_phases=16, discs=3),
     batch_size=11,
 )
 CPU = torch.device("cpu")

@@ -13,6 +13,7 @@ from receptive.methods.inference import (
     difference_of_shares,
     mcnemar,
     mean_interval,
+    median_interval,
     over_trainings,
     paired_difference,
     pooled,
@@ -324,3 +325,24 @@ def test_no_trials_tell_nothing():
     assert difference_of_shares(0, 0, 1, 2)[1:] == (-1, 1)
     assert share(0, 20).high > 0.1
     assert difference_of_shares(20, 20, 20, 20).low < 0 < difference_of_shares(20, 20, 20, 20).high
+
+
+def test_median_interval_is_the_two_values_that_the_binomial_allows():
+    """Conover's table: of 20 values the 6th and the 15th cover the median in 95.9%, of 6 the ends in 96.9%."""
+    draws = chance(5).permutation(20).astype(float) + 1
+    assert median_interval(draws) == (10.5, 6, 15)
+    assert stats.binom.cdf(5, 20, 0.5) == pytest.approx(0.0207, abs=1e-4)
+    assert median_interval([3, 1, 2, 6, 5, 4]) == (3.5, 1, 6)
+    few = median_interval([1.0, 2.0, 3.0, 4.0, 5.0])
+    assert few.value == 3
+    assert np.isnan([few.low, few.high]).all()
+    assert np.isnan(median_interval([])).all()
+    assert median_interval([2.0] * 10) == (2, 2, 2)
+
+
+@pytest.mark.slow
+def test_median_interval_covers_the_median_of_a_skewed_distribution():
+    draws = chance(6)
+    found = [median_interval(draws.exponential(size=30)) for _ in range(1000)]
+    inside = np.mean([of.low <= np.log(2) <= of.high for of in found])
+    assert inside >= 0.95 - 3 * np.sqrt(0.05 * 0.95 / 1000)

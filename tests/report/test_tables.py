@@ -5,7 +5,8 @@ import pytest
 from scipy import stats
 
 from receptive import networks
-from receptive.published import ACCURACY, FIELDS
+from receptive.methods.selectivity_card import PROPERTIES
+from receptive.published import ACCURACY, FIELDS, V1
 from receptive.report import tables
 
 
@@ -43,6 +44,24 @@ def test_published_fields():
     ]  # fmt: skip
     for name in ("resnet34", "plainnet34"):
         assert FIELDS[name] == {"max pool": (11, None), "layer 3": (27, None), "layer 7": (59, None)}
+
+
+def test_published_cells():
+    cells = {name: sum(of["counts"]) if "counts" in of else of["share"][1] for name, of in V1.items()}
+    assert cells == {
+        "preferred_orientation": 110 + 83 + 100 + 92, "frequency_selective": 14 + 73, "frequency_bandwidth": 73,
+        "suppression_index": 190,
+    }  # fmt: skip
+    assert set(V1) <= set(PROPERTIES)
+    # Schiller et al.: simple and complex cells by low over high frequency in percent, classes of 10 from 0 on
+    simple, complex_ = [0, 0, 0, 6, 5, 10, 7, 2, 0, 0], [0, 3, 4, 10, 17, 6, 2, 1, 0, 0]
+    both = [one + other for one, other in zip(simple, complex_, strict=True)]
+    assert both[0] == 0
+    assert V1["frequency_bandwidth"]["counts"] == both[:0:-1]
+    # a cell that falls from 100% to 50% of its frequency has one octave
+    edges = V1["frequency_bandwidth"]["edges"]
+    assert (edges[0], edges[5], len(edges)) == (0, 1, 10)
+    assert edges == sorted(edges)
 
 
 # Accuracy

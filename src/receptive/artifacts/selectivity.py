@@ -19,7 +19,22 @@ _UNITS = (
     *("colour_index", "colour_frequency", "colour_uniform", "colour_modulation", "colour_axis"),
     *JUDGED,
 )
-COLUMNS = {"units.parquet": _UNITS, "filters.parquet": _UNITS, "stimuli.parquet": ("axis", "orientation", "frequency")}
+_LAYER = ("network", "state", "layer", "alias", "depth", "kind")
+COLUMNS = {
+    "units.parquet": _UNITS,
+    "filters.parquet": _UNITS,
+    "stimuli.parquet": ("axis", "orientation", "frequency"),
+    "card.parquet": (
+        *_LAYER,
+        *("property", "statistic", "value", "low", "high", "lower", "upper", "measured", "units", "reason"),
+    ),
+    "card_units.parquet": (
+        *(*_LAYER, "unit", "preferred_orientation", "circular_variance", "orientation_selective"),
+        *("orientation_bandwidth", "orthogonal_ratio", "variance_bandwidth_ratio", "orthogonal_variance_difference"),
+        *("peak_frequency", "frequency_selective", "frequency_bandwidth", "modulation_ratio", "maximum_response"),
+        *("summation_field", "surround_diameter", "suppression_index"),
+    ),
+}
 """The columns of each table, in order."""
 
 
@@ -33,6 +48,21 @@ class Tuning(NamedTuple):
 
     strength: np.ndarray
     rate: np.ndarray
+
+
+class Card(NamedTuple):
+    """The cards of V1 properties of some layers, trained and untrained.
+
+    Attributes:
+        summary: card.parquet, one row per state, layer and property (``methods.selectivity_card.PROPERTIES``, then
+            colour): the median over units, or the share of units, with its 95% interval ``low, high``; the quartiles
+            ``lower, upper`` of a median's units; how many of the ``units`` are ``measured``; and the reason where there
+            are none, or what limits the number.
+        units: card_units.parquet, one row per state, layer and unit; NaN where a unit has no such property.
+    """
+
+    summary: pd.DataFrame
+    units: pd.DataFrame
 
 
 @dataclass(frozen=True)
@@ -57,11 +87,11 @@ class Selectivity:
     metrics: dict[str, float]
 
 
-def write_selectivity(network: str, content: Selectivity) -> Path:
+def write_selectivity(network: str, content: Selectivity, card: Card) -> Path:
     """Writes ``data/selectivity/<network>``.
 
-    Files: units.parquet, filters.parquet, stimuli.parquet, metrics.json, and tuning.npz with the arrays
-    "strength/<layer>" and "rate/<layer>".
+    Files: units.parquet, filters.parquet, stimuli.parquet, card.parquet, card_units.parquet, metrics.json, and
+    tuning.npz with the arrays "strength/<layer>" and "rate/<layer>".
 
     Returns:
         The folder.
@@ -70,16 +100,18 @@ def write_selectivity(network: str, content: Selectivity) -> Path:
     arrays: dict[str, np.ndarray] = {}
     for layer, tuning in content.tuning.items():
         arrays |= {f"strength/{layer}": tuning.strength, f"rate/{layer}": tuning.rate}
+    tables = {"units": content.units, "filters": content.filters, "stimuli": content.stimuli}
+    tables |= {"card": card.summary, "card_units": card.units}
     with writing(folder) as new:
-        for name, columns in COLUMNS.items():
-            write_table(new / name, getattr(content, name.removesuffix(".parquet"))[list(columns)])
+        for name, table in tables.items():
+            write_table(new / f"{name}.parquet", table[list(COLUMNS[f"{name}.parquet"])])
         write_arrays(new / "tuning.npz", arrays)
         write_json(new / "metrics.json", content.metrics)
     return folder
 
 
 def read_selectivity(network: str, table: str = "units") -> pd.DataFrame:
-    """One table of ``Selectivity``: "units", "filters" or "stimuli"."""
+    """One table: "units", "filters" or "stimuli" of ``Selectivity``, "card" or "card_units" of ``Card``."""
     return read_table(FOLDER / network / f"{table}.parquet", f"{STAGE}@{network}", COLUMNS[f"{table}.parquet"])
 
 

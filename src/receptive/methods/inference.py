@@ -250,6 +250,19 @@ def share(successes: Count, trials: Count, confidence: float = CONFIDENCE) -> Es
     return Estimate(successes / trials if trials else np.nan, float(low), float(high))
 
 
+def median_interval(values: Values, confidence: float = CONFIDENCE) -> Estimate:
+    """Median of independent values with an interval for any distribution: two of the values, by the binomial.
+
+    ``scipy.stats.quantile_test`` (Conover, Practical Nonparametric Statistics, 1999, section 3.2). It covers at least
+    as often as promised. NaN ends for fewer than 6 values, of which no two are far enough apart; NaN for none.
+    """
+    array = np.asarray(values, float)
+    if not len(array):
+        return _NOTHING
+    interval = stats.quantile_test(array, p=0.5).confidence_interval(confidence)
+    return Estimate(float(np.median(array)), float(interval.low), float(interval.high))
+
+
 def mean_interval(table: pd.DataFrame, column: str, by: list[str]) -> pd.DataFrame:
     """Mean of a column in each group of rows, with its normal 95% interval: mean +- 1.96 standard errors.
 

@@ -313,6 +313,24 @@ class Embed(Section):
         return self
 
 
+class SelectivityCard(Section):
+    """Section ``selectivity.card``; ``methods.selectivity_card`` says what the numbers mean."""
+
+    layers: dict[Network, Annotated[list[Name], Field(min_length=1)]]
+    """Convolutions that have a card, by network, as in ``maximize``. Others: the first two, and the deepest one that
+    sees at most half of the image's side."""
+    orientations: Annotated[int, Field(ge=16, multiple_of=2)]
+    """Number of orientations, evenly spaced over 180 degrees."""
+    per_octave: Annotated[int, Field(ge=3)]
+    """Spatial frequencies per octave, from four periods of the receptive field to two pixels."""
+    phases: Annotated[int, Field(ge=8, multiple_of=2)]
+    """Of every grating."""
+    modulation_phases: Annotated[int, Field(ge=16, multiple_of=2)]
+    """Of the best grating of each unit, for F1/F0 and the maximum response."""
+    discs: Annotated[int, Field(ge=3)]
+    """Diameters per octave, from 2 px to the receptive field's diagonal."""
+
+
 class Selectivity(Section):
     """Section ``selectivity``; ``methods.selectivity`` says what the numbers mean."""
 
@@ -340,6 +358,7 @@ class Selectivity(Section):
     uniform: Annotated[float, Field(ge=0)]
     """An opponent unit is double opponent if its response varies with uniform colour at most this many times as much as
     with the best grating."""
+    card: SelectivityCard
     batch_size: Count
 
     @model_validator(mode="after")

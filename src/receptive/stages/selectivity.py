@@ -17,7 +17,7 @@ def main(network: Annotated[str, typer.Argument(help="Name of the training.")]) 
     from tqdm import tqdm
 
     from receptive.artifacts.selectivity import JUDGED, write_selectivity
-    from receptive.measurements import selectivity
+    from receptive.measurements import selectivity, selectivity_card
     from receptive.measurements.subject import Subject
     from receptive.parallel.device import pick_device
 
@@ -27,7 +27,8 @@ def main(network: Annotated[str, typer.Argument(help="Name of the training.")]) 
     steps = len(selectivity.STATES) * len(shown)
     with tqdm(total=steps, desc=f"selectivity {network}", unit="stimulus") as bar:
         content = selectivity.measure(subject, shown, settings, params.seed, device, bar.update)
-    folder = write_selectivity(network, content)
+    card = selectivity_card.measure(subject, content.units, settings, params.seed, device)
+    folder = write_selectivity(network, content, card)
     counted = content.units.loc[content.units["state"] == "trained", list(JUDGED)].sum()
     print(f"{folder}: " + ", ".join(f"{count} {str(name).replace('_', ' ')}" for name, count in counted.items()))
 

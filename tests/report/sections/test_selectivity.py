@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from drawn import band, picture, points, tile
+from matplotlib.figure import Figure
 from studies import (
     SIZE,
     captions,
@@ -17,7 +18,8 @@ from studies import (
 
 from receptive.artifacts.activations import COLUMNS as ACTIVATIONS
 from receptive.artifacts.activations import Activations, write_activations
-from receptive.artifacts.selectivity import COLUMNS, Selectivity, Tuning, write_selectivity
+from receptive.artifacts.selectivity import COLUMNS, Card, Selectivity, Tuning, write_selectivity
+from receptive.methods.selectivity_card import PROPERTIES
 from receptive.networks.layers import Layer
 from receptive.report.sections.selectivity import low_layers, section
 
@@ -29,6 +31,21 @@ STIMULI = pd.DataFrame(
     ],
     columns=["axis", "orientation", "frequency"],
 )
+
+
+def card_of(network: str, layer: Layer) -> Card:
+    """Two units of one layer; half of the cells prefer what they like, and there are no discs."""
+    rows, units = [], []
+    for state, value in (("trained", 0.4), ("untrained", 0.2)):
+        head = {"network": network, "state": state, **layer.heading()}
+        for name, facts in PROPERTIES.items():
+            found = {"property": name, "statistic": facts.statistic, "value": value, "low": value - 0.1, "high": 0.9}
+            found |= {"lower": value - 0.05, "upper": value + 0.05, "measured": 2, "units": 4, "reason": ""}
+            if name == "suppression_index":
+                found |= {"value": np.nan, "low": np.nan, "high": np.nan, "measured": 0, "reason": "no discs"}
+            rows.append(head | found)
+        units += [head | {"unit": unit} | dict.fromkeys(PROPERTIES, value + unit / 10) for unit in range(2)]
+    return Card(pd.DataFrame(rows), pd.DataFrame(units))
 
 
 def write_study(network: str, known: list[Layer], colour: bool = True) -> None:
@@ -57,7 +74,7 @@ def write_study(network: str, known: list[Layer], colour: bool = True) -> None:
     first = units[units["layer"] == convs[0].name]
     response = np.arange(len(STIMULI), dtype=np.float32)[:, None] + 10 * np.arange(4, dtype=np.float32)
     tuning = {layer.name: Tuning(response, response + 1) for layer in convs}
-    write_selectivity(network, Selectivity(units, first.head(8), STIMULI, tuning, {}))
+    write_selectivity(network, Selectivity(units, first.head(8), STIMULI, tuning, {}), card_of(network, convs[0]))
     preferred = four_corners(4).assign(
         layer=convs[0].name, unit=0, rank=range(4), image=[4, 5, 6, 7], activation=[3.0, 2.0, 1.0, 0.0]
     )
@@ -67,7 +84,9 @@ def write_study(network: str, known: list[Layer], colour: bool = True) -> None:
 
 
 @pytest.fixture
-def study(write):
+def study(write, monkeypatch, request):
+    if "cards" not in request.node.name:  # a card has fifteen panels: one test draws it
+        monkeypatch.setattr("receptive.figures.selectivity_card.card", lambda *tables: Figure())
     images = write_images()
     layers = {}
     for network, colour in (("vggcnn", True), ("fivecnn", False)):
@@ -143,7 +162,7 @@ def test_single_units_show_their_own_patches_and_tuning(study, write):
 @pytest.mark.slow
 def test_tables_count_what_the_figures_show(study, write):
     made = study[2]
-    assert table_names(made) == ["selectivity", "first_filters_selectivity"]
+    assert table_names(made) == ["selectivity", "first_filters_selectivity", "v1_card"]
     table = write.tables["selectivity"].set_index(["network", "alias", "state"])
     assert table.loc[("vggcnn", "c1_1", "trained")].to_dict() == {
         "depth": 1, "units": 4, "responding": 3, "osi": 0.3, "selective": 1, "single_opponent": 0, "double_opponent": 1
@@ -154,6 +173,26 @@ def test_tables_count_what_the_figures_show(study, write):
     assert filters.loc[("vggcnn", "trained", "responses"), ["units", "selective"]].tolist() == [4, 1]
     assert list(captions(made)) == [
         "osi_by_layer", "preferred_orientations", "selective_and_opponent_units", "tuned_units_vggcnn",
-        "tuned_units_fivecnn",
+        "tuned_units_fivecnn", "v1_card_vggcnn", "v1_card_fivecnn",
     ]  # fmt: skip
     assert "Full-field gratings of 4 orientations" in made.text
+
+
+@pytest.mark.slow
+def test_cards_stand_beside_cells_with_sources_and_reasons(study, write):
+    table = write.tables["v1_card"].set_index(["network", "alias", "property"])
+    assert len(table) == 2 * 15
+    row = table.loc[("vggcnn", "c1_1", "circular_variance")]
+    assert row["trained"] == "0.4 [0.3, 0.9], 2 of 4 units"
+    assert row["untrained"] == "0.2 [0.1, 0.9], 2 of 4 units"
+    assert (row["unit"], row["cells of macaque V1"]) == ("", "")
+    silent = table.loc[("vggcnn", "c1_1", "suppression_index")]
+    assert silent["trained"] == "no discs"
+    # half of 190 cells: 66 below 0.2, and 29 of the next 44 up to 0.4
+    assert silent["cells of macaque V1"] == "0.33, 190 cells (Cavanaugh, Bair & Movshon 2002)"
+    share = table.loc[("fivecnn", "c1", "frequency_selective"), "cells of macaque V1"]
+    assert share == "0.84 of 87 (Schiller, Finlay & Volman 1976 (III))"
+    assert table.loc[("fivecnn", "c1", "orientation_bandwidth"), "unit"] == "degrees"
+    panels = {axes.get_title(): axes for axes in write.figures["v1_card_vggcnn"].axes}
+    assert panels["surround suppression index"].texts[0].get_text() == "no discs"
+    assert "24 orientations and 4 spatial frequencies an octave" in study[2].text

@@ -13,6 +13,7 @@ from receptive.params.schema import Params
 from receptive.report import tables
 from receptive.report.images import images_of
 from receptive.report.page import Part, Picture, Section, Table
+from receptive.report.sections import selectivity_card
 from receptive.report.writer import Writer
 
 SHOWN = 6
@@ -63,7 +64,7 @@ def section(params: Params, layers: dict[str, list[Layer]], write: Writer) -> Se
         ),
     ]
     parts += [_units(params, network, layers[network], write) for network in params.models]
-    parts += [_table(units, write), _filters(params, write)]
+    parts += [_table(units, write), _filters(params, write), *selectivity_card.parts(params, write)]
     axes = "L-M (red to green) and S (violet to yellow-green), the cardinal axes of Derrington, Krauskopf & Lennie"
     return Section(
         "selectivity",
@@ -75,7 +76,7 @@ def section(params: Params, layers: dict[str, list[Layer]], write: Writer) -> Se
         "2001; Shapley & Hawken 2011). Isoluminant holds to first order around the grey background. All gratings "
         "change pixel values by the same length. Every count stands beside two controls: the same network before "
         "training, and the trained network with the places of every kernel permuted and its batch-norm statistics "
-        "measured anew.",
+        f"measured anew.\n\n{selectivity_card.text(params)}",
         parts,
     )
 
