@@ -9,7 +9,7 @@ from subjects import noisy_images, subject_of, validation_views
 from receptive import networks
 from receptive.artifacts.activations import COLUMNS
 from receptive.measurements.activations import measure
-from receptive.methods.unit_statistics import histogram_edges
+from receptive.methods.response_histogram import histogram_edges
 from receptive.networks.parts.blocks import initialise
 from receptive.networks.parts.normalisation import Normalisation
 from receptive.parallel.workers import Workers

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from receptive.methods.unit_statistics import UnitStatistics, bin_numbers, bins, histogram_edges, quantile_of
+from receptive.methods.response_histogram import bin_numbers, bins, histogram_edges, quantile_of
+from receptive.methods.response_pass.reference import KERNELS
+from receptive.methods.unit_statistics import UnitStatistics
 
 
 def sizes():
@@ -34,7 +36,7 @@ def statistics_of(*batches):
     statistics = UnitStatistics()
     for batch in batches:
         batch = torch.as_tensor(batch)
-        statistics.add(batch, batch.amax(2))
+        statistics.add(batch, KERNELS)
     return statistics
 
 
@@ -196,7 +198,7 @@ def test_merging_leaves_the_other_alone():
     other, copy = statistics_of(responses[:9]), statistics_of(responses[:9])
     merged = UnitStatistics()
     merged.merge(other)
-    merged.add(torch.from_numpy(responses[9:]), torch.from_numpy(responses[9:]).amax(2))
+    merged.add(torch.from_numpy(responses[9:]), KERNELS)
     assert_same(other, copy)
     assert_same(merged, statistics_of(responses))
 

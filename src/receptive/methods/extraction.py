@@ -10,6 +10,8 @@ from torch import Tensor, nn
 
 from receptive.methods.capture import capture, outputs_of
 from receptive.methods.preferred_stimuli import TopResponses
+from receptive.methods.response_pass.choice import pick
+from receptive.methods.response_pass.reading import by_position
 from receptive.methods.unit_statistics import UnitStatistics
 from receptive.methods.zero_fractions import ZeroFractions, counts_state, merge_counts
 
@@ -29,12 +31,20 @@ class Extraction:
         top, hits_per_image: of ``TopResponses``.
         compiled: whether the network runs through ``torch.compile``, if it can be traced. Memory then holds the maps of
             all layers of one batch.
+        kernels: who reads the responses: "reference", "compiled" or "triton"; None takes the fastest that is there.
     """
 
     def __init__(
-        self, network: nn.Module, layers: dict[str, int], top: int, hits_per_image: int, compiled: bool = False
+        self,
+        network: nn.Module,
+        layers: dict[str, int],
+        top: int,
+        hits_per_image: int,
+        compiled: bool = False,
+        kernels: str | None = None,
     ):
         device = next(network.parameters()).device
+        self.kernels = pick(device, kernels)
         self.network = network
         traced = outputs_of(network, layers) if compiled else None
         self._compiled = torch.compile(traced, dynamic=False) if traced else None
@@ -52,12 +62,10 @@ class Extraction:
         numbers = torch.zeros(0, dtype=torch.int64)
 
         def read(layer: str, response: Float[Tensor, "image unit ..."]) -> None:
-            # image, unit, position; a layer without a map has one position
-            flat = response.float().contiguous().flatten(2) if response.dim() > 2 else response.float()[..., None]
-            largest = flat.amax(2)
-            self.statistics[layer].add(flat, largest)
-            self.top[layer].add(flat, largest, numbers)
-            self.zeros[layer].add(numbers, flat)
+            responses = by_position(response)
+            reading = self.statistics[layer].add(responses, self.kernels)
+            self.top[layer].add(responses, reading.largest, reading.first, numbers, self.kernels.insert)
+            self.zeros[layer].add(numbers, reading.zeros, responses[0].numel())
 
         if self._compiled:
             for batch, images in batches:
