@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import torch
+from readings import take_in
 
 from receptive.methods.response_histogram import bin_numbers, bins, histogram_edges, quantile_of
-from receptive.methods.response_pass.reference import KERNELS
 from receptive.methods.unit_statistics import UnitStatistics
 
 
@@ -36,7 +36,7 @@ def statistics_of(*batches):
     statistics = UnitStatistics()
     for batch in batches:
         batch = torch.as_tensor(batch)
-        statistics.add(batch, KERNELS)
+        take_in(statistics, batch)
     return statistics
 
 
@@ -198,7 +198,7 @@ def test_merging_leaves_the_other_alone():
     other, copy = statistics_of(responses[:9]), statistics_of(responses[:9])
     merged = UnitStatistics()
     merged.merge(other)
-    merged.add(torch.from_numpy(responses[9:]), KERNELS)
+    take_in(merged, torch.from_numpy(responses[9:]))
     assert_same(other, copy)
     assert_same(merged, statistics_of(responses))
 

@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from readings import take_in
 from torch import nn
 from two_workers import EXTRACTIONS, TRAININGS, ZEROS, extracted, given, trained, zeros
 
 from receptive.datasets.prepared import prepare
 from receptive.measurements.batches import Batches
-from receptive.methods.response_pass.reference import KERNELS
 from receptive.methods.unit_statistics import UnitStatistics
 from receptive.parallel.workers import ALONE, Workers
 from receptive.params.sections import Workers as Asked
@@ -138,7 +138,7 @@ def test_sums_do_not_depend_on_the_order_of_batches():
     for order in (range(200), range(199, -1, -1), torch.randperm(200, generator=generator).tolist()):
         halves = [UnitStatistics(), UnitStatistics()]
         for n in order:
-            halves[n % 2].add(batches[n], KERNELS)
+            take_in(halves[n % 2], batches[n])
         halves[0].merge(halves[1])
         results.append(halves[0])
     plain = {tuple((r.total).tolist()) for r in results}

@@ -63,9 +63,8 @@ class Extraction:
 
         def read(layer: str, response: Float[Tensor, "image unit ..."]) -> None:
             responses = by_position(response)
-            reading = self.statistics[layer].add(responses, self.kernels)
-            self.top[layer].add(responses, reading.largest, reading.first, numbers, self.kernels.insert)
-            self.zeros[layer].add(numbers, reading.zeros, responses[0].numel())
+            zeros = self.kernels.take(responses, numbers, self.statistics[layer], self.top[layer])
+            self.zeros[layer].add(numbers, zeros, responses.shape[1] * responses.shape[2])
 
         if self._compiled:
             for batch, images in batches:

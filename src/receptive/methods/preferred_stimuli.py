@@ -4,7 +4,6 @@ All positions of all images are ranked by (-response, image, position). So ties 
 same for any batch size, order of images, number of processes, and after a restart.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,7 +48,6 @@ class TopResponses:
         largest: Float[Tensor, "image unit"],
         first: Int32[Tensor, "image unit"],
         images: Int64[Tensor, "image"],
-        insert: Callable[..., None] | None = None,
     ) -> None:
         """Takes one batch in.
 
@@ -59,12 +57,8 @@ class TopResponses:
         Args:
             largest: the greatest response of each map; first: the first position that has it.
             images: the images' numbers; no image may come twice.
-            insert: inserts one hit of each image faster (``response_pass.reading.Kernels``).
         """
-        hits = self._hits(responses.shape[2])
-        if hits == 1 and insert is not None:
-            insert(largest, first, images, self.value, self.image, self.position)
-            return
+        hits = self.hits(responses.shape[2])
         worst, worst_image = self.value[:, -1], self.image[:, -1]
         enters = (largest > worst) | ((largest == worst) & (images[:, None] < worst_image))
         unit, row = enters.T.nonzero(as_tuple=True)
@@ -87,7 +81,8 @@ class TopResponses:
         unit = torch.arange(self.units, device=self.value.device).repeat_interleave(other.top)
         self._insert(unit, other.value.flatten(), other.image.flatten(), other.position.flatten())
 
-    def _hits(self, positions: int) -> int:
+    def hits(self, positions: int) -> int:
+        """Most responses of one image in the list, where a map has so many positions."""
         limit = min(positions, self.top)
         return min(limit, self.hits_per_image) if self.hits_per_image else limit
 

@@ -13,7 +13,7 @@ from jaxtyping import Float, Float64, Int64, Shaped
 from torch import Tensor
 
 from receptive.methods.response_histogram import ZERO, bins
-from receptive.methods.response_pass.reading import Kernels, Reading
+from receptive.methods.response_pass.reading import Reading
 
 
 def _empty(dtype: torch.dtype) -> Shaped[Tensor, "unit"]:
@@ -53,27 +53,27 @@ class UnitStatistics:
         """How many responses were exactly zero."""
         return self.counts[ZERO]
 
-    def add(self, responses: Float[Tensor, "image unit position"], kernels: Kernels) -> Reading:
-        """Takes one batch in, and returns what was read of it.
+    def begin(self, units: int, positions: int, device: torch.device) -> None:
+        """Makes room for ``units``, unless it is there."""
+        if self.images:
+            return
+        self.positions = positions
+        self.total = torch.zeros(units, dtype=torch.float64, device=device)
+        self.rest = torch.zeros(units, dtype=torch.float64, device=device)
+        self.positive_images = torch.zeros(units, dtype=torch.int64, device=device)
+        self.maximum = torch.full((units,), -torch.inf, device=device)
+        self.counts = torch.zeros(bins(), units, dtype=torch.int64, device=device)
 
-        Args:
-            kernels: who reads (``response_pass.kernels``).
-        """
-        images, units, positions = responses.shape
-        if not self.images:
-            device = responses.device
-            self.positions = positions
-            self.total = torch.zeros(units, dtype=torch.float64, device=device)
-            self.rest = torch.zeros(units, dtype=torch.float64, device=device)
-            self.positive_images = torch.zeros(units, dtype=torch.int64, device=device)
-            self.maximum = torch.full((units,), -torch.inf, device=device)
-            self.counts = torch.zeros(bins(), units, dtype=torch.int64, device=device)
-        reading = kernels.read(responses, self.counts)
-        self.images += images
-        self._plus(reading.total.sum(0))
-        self.positive_images += (reading.largest > 0).sum(0)
+    def running(self) -> tuple[Shaped[Tensor, "unit"], ...]:
+        """What each batch changes beside the counts: ``maximum, positive_images, total, rest``."""
+        return self.maximum, self.positive_images, self.total, self.rest
+
+    def add(self, reading: Reading) -> None:
+        """Takes one batch in; what read it has added its histograms to ``counts`` already."""
+        self.images += len(reading.largest)
         self.maximum = torch.maximum(self.maximum, reading.largest.amax(0))
-        return reading
+        self.positive_images += (reading.largest > 0).sum(0)
+        self._plus(reading.total.sum(0))
 
     def merge(self, other: "UnitStatistics") -> None:
         """Takes in what another pass over other images has gathered."""

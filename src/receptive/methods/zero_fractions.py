@@ -110,7 +110,8 @@ def zero_fractions(
 
     def read(layer: str, response: Float[Tensor, "image unit ..."]) -> None:
         responses = by_position(response)
-        counts[layer].add(numbers, pick(response.device, kernels).zeros(responses), responses[0].numel())
+        zeros = pick(response.device, kernels).zeros(responses)
+        counts[layer].add(numbers, zeros, responses.shape[1] * responses.shape[2])
 
     with capture(network, counts, read, stop=True):
         for batch, images in batches:

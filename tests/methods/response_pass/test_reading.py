@@ -21,6 +21,7 @@ from receptive.methods.response_histogram import SHIFT, ZERO, bin_numbers, bins
 from receptive.methods.response_pass import choice, compiled, reference
 from receptive.methods.response_pass.choice import pick
 from receptive.methods.response_pass.reading import by_position
+from receptive.methods.unit_statistics import UnitStatistics
 
 FAST = [compiled.KERNELS]
 TINY = np.finfo(np.float32).smallest_subnormal
@@ -176,27 +177,49 @@ def test_threads_of_torch_are_used_and_errors_come_through(monkeypatch):
         compiled._together([lambda: None, lambda: 1 / 0])
 
 
-# Lists
+# Running numbers
 
 
+@pytest.mark.parametrize("kernels", FAST, ids=lambda kernels: kernels.name)
 @given(
     top=st.integers(1, 6),
-    hits=st.integers(1, 40),
+    hits_per_image=st.integers(0, 2),
+    images=st.integers(1, 40),
     kind=st.sampled_from(KINDS),
     seed=st.integers(0, 2**32 - 1),
 )
 @settings(max_examples=40, deadline=None)
-def test_hits_are_inserted_as_by_a_full_sort(top, hits, kind, seed):
+def test_batches_are_taken_in_alike(kernels, top, hits_per_image, images, kind, seed):
     rng = np.random.default_rng(seed)
-    responses, numbers = maps(rng, kind, (hits, 3, 4)), torch.from_numpy(rng.permutation(100)[:hits])
-    plain, fast = TopResponses(3, top), TopResponses(3, top)
-    for rows in torch.arange(hits).split(7):
-        reading, _ = read_by(reference.KERNELS, responses[rows])
-        found = (responses[rows], reading.largest, reading.first, numbers[rows])
-        plain.add(*found)
-        fast.add(*found, compiled.insert)
-    for name in ("value", "image", "position"):
-        assert torch.equal(getattr(plain, name), getattr(fast, name)), name
+    responses, numbers = maps(rng, kind, (images, 3, 4)), torch.from_numpy(rng.permutation(100)[:images])
+    states = []
+    for some in (reference.KERNELS, kernels):
+        statistics, best, zeros = UnitStatistics(), TopResponses(3, top, hits_per_image), []
+        for rows in torch.arange(images).split(7):
+            zeros.append(some.take(responses[rows], numbers[rows], statistics, best))
+        states.append({**vars(statistics), **vars(best), "zeros": torch.cat(zeros)})
+    for name, slow in states[0].items():
+        fast = states[1][name]
+        if name in ("total", "rest"):
+            continue
+        assert torch.equal(slow.nan_to_num(7.5), fast.nan_to_num(7.5)) if torch.is_tensor(slow) else slow == fast, name
+    slow, fast = ((state["total"] + state["rest"]) for state in states)
+    error = 2.0**-50 * responses.double().abs().sum((0, 2))
+    assert ((slow == fast) | (slow.isnan() & fast.isnan()) | ((slow - fast).abs() <= error)).all()
+
+
+def test_what_rounding_takes_from_a_sum_is_kept():
+    """Large and small batches in turn: the plain sum of float64 would lose the small ones."""
+    statistics, best = UnitStatistics(), TopResponses(1, 1)
+    sizes = [1e30, 1.0, -1e30, 2.0**-20] * 3
+    for number, size in enumerate(sizes):
+        compiled.take(torch.full((1, 1, 1), size), torch.tensor([number]), statistics, best)
+    plain = 0.0
+    for size in sizes:
+        plain += float(np.float32(size))
+    exact = math.fsum(float(np.float32(size)) for size in sizes)
+    assert plain != exact
+    assert statistics.total.item() + statistics.rest.item() == exact
 
 
 # What is chosen

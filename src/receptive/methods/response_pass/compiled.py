@@ -7,7 +7,7 @@ notices a change of this file only, so everything that other files decide is an 
 """
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
 from itertools import pairwise
@@ -16,12 +16,14 @@ from typing import Any, no_type_check
 import numba
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, Int32, Int64
+from jaxtyping import Float, Float32, Int64
 from numba import float32, int32, uint32
 from torch import Tensor
 
+from receptive.methods.preferred_stimuli import TopResponses
 from receptive.methods.response_histogram import HALF, OFFSET, ZERO, bins
 from receptive.methods.response_pass.reading import Kernels, Reading
+from receptive.methods.unit_statistics import UnitStatistics
 
 _SHIFT = int32(21)
 """``response_histogram.SHIFT``; a shift by a constant takes half the time, and stands here for numba to notice."""
@@ -173,6 +175,7 @@ def _finish(responses, unit_from, unit_to, largest, first, total):
 @_compiled
 @no_type_check
 def _zeros(words, zeros):
+    """How many of each row are zero."""
     for image in range(len(words)):
         count = 0
         for i in range(words.shape[1]):
@@ -182,7 +185,28 @@ def _zeros(words, zeros):
 
 @_compiled
 @no_type_check
+def _gather(largest, total, maximum, positive_images, sums, rests):
+    """Takes what was read into the running numbers of the units, as ``UnitStatistics.add``."""
+    units = len(sums)
+    more = np.zeros(units)
+    for image in range(len(largest)):
+        for unit in range(units):
+            new = largest[image, unit]
+            more[unit] += total[image, unit]
+            positive_images[unit] += new > 0
+            maximum[unit] = new if new > maximum[unit] or new != new else maximum[unit]
+    for unit in range(units):  # the exact sum
+        before = sums[unit]
+        after = before + more[unit]
+        taken = after - before
+        rests[unit] += (before - (after - taken)) + (more[unit] - taken)
+        sums[unit] = after
+
+
+@_compiled
+@no_type_check
 def _insert(largest, first, numbers, value, image, position):
+    """Puts one hit of each image into the lists, as ``TopResponses.add``."""
     last = value.shape[1] - 1
     for row in range(len(largest)):
         number = numbers[row]
@@ -201,30 +225,56 @@ def _insert(largest, first, numbers, value, image, position):
             value[unit, rank], image[unit, rank], position[unit, rank] = new, number, first[row, unit]
 
 
+def take(
+    responses: Float[Tensor, "image unit position"],
+    images: Int64[Tensor, "image"],
+    statistics: UnitStatistics,
+    top: TopResponses,
+) -> Int64[Tensor, "image"]:
+    """Takes one batch in, and returns how many responses to each image are zero (``Kernels.take``)."""
+    statistics.begin(*responses.shape[1:], responses.device)
+    largest, first, total, zeros = _read_in_blocks(responses, statistics.counts)
+    _gather(largest, total, *(tensor.numpy() for tensor in statistics.running()))
+    statistics.images += len(largest)
+    if top.hits(responses.shape[2]) == 1:
+        lists = (top.value.numpy(), top.image.numpy(), top.position.numpy())
+        _insert(largest, first, np.ascontiguousarray(images.numpy()), *lists)
+    else:
+        top.add(responses, torch.from_numpy(largest), torch.from_numpy(first), images)
+    return torch.from_numpy(zeros)
+
+
 def read(responses: Float[Tensor, "image unit position"], counts: Int64[Tensor, "bin unit"]) -> Reading:
-    """The ``Reading`` of a batch on the CPU, whose histograms are added to ``counts``, which is contiguous.
+    """The ``Reading`` of a batch on the CPU, whose histograms are added to ``counts``, which is contiguous."""
+    return Reading(*map(torch.from_numpy, _read_in_blocks(responses, counts)))
+
+
+def _read_in_blocks(
+    responses: Float[Tensor, "image unit position"], counts: Int64[Tensor, "bin unit"]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """The fields of a ``Reading``.
 
     As many threads as torch has share the images and units. Each sum is made by one of them, in one order, so their
     number changes nothing.
     """
     rows = _rows(responses)
+    words = rows.view(np.int32)
     images, positions, units = rows.shape
     fold = max(1, min(_ROW // units, positions))
+    found = np.empty((images, units), np.float32), np.empty((images, units), np.int32), np.empty((images, units))
     image_edges, unit_edges = _edges(images, positions, units, torch.get_num_threads())
     histograms = [counts.numpy().reshape(-1)] + [np.zeros(counts.numel(), np.int64) for _ in image_edges[2:]]
     zeros = np.empty((len(unit_edges) - 1, images), np.int64)
-    found = np.empty((images, units), np.float32), np.empty((images, units), np.int32), np.empty((images, units))
     _together(
-        partial(
-            *(_read, rows, rows.view(np.int32), (*image_edges[i : i + 2], *unit_edges[j : j + 2]), fold),
-            *(OFFSET, HALF, ZERO, histogram, *found, block_zeros),
-        )
-        for i, histogram in enumerate(histograms)
-        for j, block_zeros in enumerate(zeros)
+        [
+            partial(_read, rows, words, (*part, *block), fold, OFFSET, HALF, ZERO, histogram, *found, of_block)
+            for part, histogram in zip(pairwise(image_edges), histograms, strict=True)
+            for block, of_block in zip(pairwise(unit_edges), zeros, strict=True)
+        ]
     )
     for histogram in histograms[1:]:
         histograms[0] += histogram
-    return Reading(*map(torch.from_numpy, (*found, zeros.sum(0))))
+    return *found, zeros[0] if len(zeros) == 1 else zeros.sum(0)
 
 
 def zeros(responses: Float[Tensor, "image unit position"]) -> Int64[Tensor, "image"]:
@@ -232,29 +282,19 @@ def zeros(responses: Float[Tensor, "image unit position"]) -> Int64[Tensor, "ima
     rows = _rows(responses)
     words, found = rows.view(np.int32).reshape(len(rows), -1), np.empty(len(rows), np.int64)
     edges, _ = _edges(*rows.shape, torch.get_num_threads())
-    _together(partial(_zeros, words[a:b], found[a:b]) for a, b in pairwise(edges))
+    _together([partial(_zeros, words[a:b], found[a:b]) for a, b in pairwise(edges)])
     return torch.from_numpy(found)
-
-
-def insert(
-    largest: Float32[Tensor, "image unit"],
-    first: Int32[Tensor, "image unit"],
-    numbers: Int64[Tensor, "image"],
-    value: Float32[Tensor, "unit rank"],
-    image: Int64[Tensor, "unit rank"],
-    position: Int64[Tensor, "unit rank"],
-) -> None:
-    """Puts one hit of each image into the lists ``value, image, position``, in their place."""
-    new = (tensor.contiguous().numpy() for tensor in (largest, first, numbers))
-    _insert(*new, *(tensor.numpy() for tensor in (value, image, position)))
 
 
 def _rows(responses: Float[Tensor, "image unit position"]) -> Float32[np.ndarray, "image position unit"]:
     """Image x position x unit; the memory of the responses themselves where they are float32 and channels-last."""
-    return responses.detach().float().transpose(1, 2).contiguous().numpy()
+    plain = responses.detach() if responses.requires_grad else responses
+    plain = plain if plain.dtype == torch.float32 else plain.float()
+    return np.ascontiguousarray(plain.numpy().transpose(0, 2, 1))
 
 
-def _edges(images: int, positions: int, units: int, threads: int) -> tuple[list[int], list[int]]:
+@cache
+def _edges(images: int, positions: int, units: int, threads: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Where the blocks of images and units begin that threads take, and where the last one ends.
 
     Units are shared first, because their histograms lie apart; images only where there are many responses of each.
@@ -263,10 +303,10 @@ def _edges(images: int, positions: int, units: int, threads: int) -> tuple[list[
     across = max(1, min(threads, units // _ROW))
     down = max(1, min(threads // across, images, images * positions // (4 * bins())))
     begin = [units * block // across // 16 * 16 for block in range(across)]  # 16 make a line of the cache
-    return [images * block // down for block in range(down + 1)], [*begin, units]
+    return tuple(images * block // down for block in range(down + 1)), (*begin, units)
 
 
-def _together(calls: Iterable[Callable[[], None]]) -> None:
+def _together(calls: list[Callable[[], None]]) -> None:
     """Makes the calls at the same time, the first one in this thread."""
     first, *others = calls
     waiting = [_pool(len(others), threading.main_thread().native_id).submit(call) for call in others]
@@ -281,4 +321,4 @@ def _pool(threads: int, process: int | None) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(threads)
 
 
-KERNELS = Kernels("compiled", read, zeros, insert)
+KERNELS = Kernels("compiled", read, take, zeros)

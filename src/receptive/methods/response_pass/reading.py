@@ -32,16 +32,15 @@ class Kernels:
         name: "reference", "compiled" or "triton".
         read: from responses (image, unit, position), of any type and memory format, to their ``Reading``. It adds the
             histograms of the batch to its second argument, which lies (bin, unit) in memory.
-        zeros: of the same responses ``Reading.zeros`` alone.
-        insert: puts one hit of each image into the lists of ``TopResponses``, in their place; None leaves it to them.
-            Its arguments are the hits (``largest, first``, and the images' numbers), then the lists (value, image,
-            position).
+        take: takes responses and the images' numbers into a layer's ``UnitStatistics`` and ``TopResponses``; returns
+            ``Reading.zeros``.
+        zeros: of responses ``Reading.zeros`` alone.
     """
 
     name: str
     read: Callable[[Tensor, Tensor], Reading]
+    take: Callable[..., Tensor]
     zeros: Callable[[Tensor], Tensor]
-    insert: Callable[[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor], None] | None = None
 
 
 def by_position(response: Float[Tensor, "image unit ..."]) -> Float[Tensor, "image unit position"]:

@@ -1,11 +1,15 @@
 """The reading of responses with torch's own operations, quantity by quantity, on any device."""
 
+from collections.abc import Callable
+
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from receptive.methods.preferred_stimuli import TopResponses
 from receptive.methods.response_histogram import bin_numbers, bins
 from receptive.methods.response_pass.reading import Kernels, Reading
+from receptive.methods.unit_statistics import UnitStatistics
 
 
 def read(responses: Float[Tensor, "image unit position"], counts: Int64[Tensor, "bin unit"]) -> Reading:
@@ -31,4 +35,19 @@ def zeros(responses: Float[Tensor, "image unit position"]) -> Int64[Tensor, "ima
     return (responses == 0).flatten(1).sum(1)
 
 
-KERNELS = Kernels("reference", read, zeros)
+def take(
+    responses: Float[Tensor, "image unit position"],
+    images: Int64[Tensor, "image"],
+    statistics: UnitStatistics,
+    top: TopResponses,
+    read: Callable[[Tensor, Tensor], Reading] = read,
+) -> Int64[Tensor, "image"]:
+    """Takes one batch in, and returns how many responses to each image are zero (``Kernels.take``)."""
+    statistics.begin(*responses.shape[1:], responses.device)
+    reading = read(responses, statistics.counts)
+    statistics.add(reading)
+    top.add(responses, reading.largest, reading.first, images)
+    return reading.zeros
+
+
+KERNELS = Kernels("reference", read, take, zeros)
