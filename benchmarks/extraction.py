@@ -29,9 +29,9 @@ from receptive.networks.parts.blocks import initialise
 
 TOP = 16
 CASES = {  # network, width, side of the images in px, images per batch, batches
-    "resnet34 width 0.5 64 px": ("resnet34", 0.5, 64, 100, 3),
-    "vggcnn width 0.25 64 px": ("vggcnn", 0.25, 64, 100, 3),
-    "resnet34 width 1 224 px": ("resnet34", 1.0, 224, 16, 2),
+    "resnet34 width 0.5 64 px": ("resnet34", 0.5, 64, 100, 10),
+    "vggcnn width 0.25 64 px": ("vggcnn", 0.25, 64, 100, 5),
+    "resnet34 width 1 224 px": ("resnet34", 1.0, 224, 20, 2),
 }
 WANTED = dict(zip(CASES, (0.95, 0.75, 0.90), strict=True))
 

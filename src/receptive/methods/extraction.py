@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from receptive.methods.capture import capture, outputs_of
 from receptive.methods.preferred_stimuli import TopResponses
 from receptive.methods.response_pass.choice import pick
+from receptive.methods.response_pass.overwriting import overwriting
 from receptive.methods.response_pass.reading import by_position
 from receptive.methods.unit_statistics import UnitStatistics
 from receptive.methods.zero_fractions import ZeroFractions, counts_state, merge_counts
@@ -73,7 +74,7 @@ class Extraction:
                 for layer, response in zip(self.statistics, responses, strict=True):
                     read(layer, response)
             return
-        with capture(self.network, self.statistics, read, stop=True):
+        with overwriting(self.network), capture(self.network, self.statistics, read, stop=True):
             for batch, images in batches:
                 numbers = batch.to(images.device)
                 self.network(images.contiguous(memory_format=torch.channels_last))

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from receptive.methods.capture import capture
 from receptive.methods.response_pass.choice import pick
+from receptive.methods.response_pass.overwriting import overwriting
 from receptive.methods.response_pass.reading import by_position
 
 
@@ -113,7 +114,7 @@ def zero_fractions(
         zeros = pick(response.device, kernels).zeros(responses)
         counts[layer].add(numbers, zeros, responses.shape[1] * responses.shape[2])
 
-    with capture(network, counts, read, stop=True):
+    with overwriting(network), capture(network, counts, read, stop=True):
         for batch, images in batches:
             numbers = batch
             network(images.contiguous(memory_format=torch.channels_last))

@@ -7,7 +7,9 @@ import os
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -20,10 +22,14 @@ from receptive.methods.preferred_stimuli import TopResponses
 from receptive.methods.response_histogram import SHIFT, ZERO, bin_numbers, bins
 from receptive.methods.response_pass import choice, compiled, reference
 from receptive.methods.response_pass.choice import pick
-from receptive.methods.response_pass.reading import by_position
+from receptive.methods.response_pass.reading import Reading, by_position
 from receptive.methods.unit_statistics import UnitStatistics
 
 FAST = [compiled.KERNELS]
+if choice.triton is not None and (torch.cuda.is_available() or os.environ.get("TRITON_INTERPRET") == "1"):
+    # without a GPU: pip install triton; TRITON_INTERPRET=1 python -m pytest tests/methods/response_pass
+    FAST.append(choice.triton.KERNELS)
+DEVICE = {"triton": "cuda" if torch.cuda.is_available() else "cpu"}
 TINY = np.finfo(np.float32).smallest_subnormal
 SPECIAL = [0.0, -0.0, np.inf, -np.inf, np.nan, TINY, -TINY, 1e-38, -1e-38, 2.0**-12, -(2.0**-12), 4096.0, -4096.0, 3e38]
 FORMATS = {
@@ -39,8 +45,10 @@ def empty(units):
 
 
 def read_by(kernels, responses, counts=None):
-    counts = empty(responses.shape[1]) if counts is None else counts
-    return kernels.read(responses, counts), counts
+    device = DEVICE.get(kernels.name, "cpu")
+    counts = (empty(responses.shape[1]) if counts is None else counts).to(device)
+    reading = kernels.read(responses.to(device), counts)
+    return Reading(**{name: tensor.cpu() for name, tensor in vars(reading).items()}), counts.cpu()
 
 
 def assert_alike(kernels, responses):
@@ -55,7 +63,8 @@ def assert_alike(kernels, responses):
     np.testing.assert_array_equal(fast.first, slow.first)
     np.testing.assert_array_equal(fast.zeros, slow.zeros)
     np.testing.assert_array_equal(fast_counts, slow_counts)
-    np.testing.assert_array_equal(kernels.zeros(responses), slow.zeros)
+    device = DEVICE.get(kernels.name, "cpu")
+    np.testing.assert_array_equal(kernels.zeros(responses.to(device)).cpu(), slow.zeros)
     error = responses.shape[2] * 2.0**-52 * responses.double().abs().sum(2)
     same = (fast.total == slow.total) | (fast.total.isnan() & slow.total.isnan())
     assert (same | ((fast.total - slow.total).abs() <= error)).all()
@@ -194,10 +203,13 @@ def test_batches_are_taken_in_alike(kernels, top, hits_per_image, images, kind, 
     responses, numbers = maps(rng, kind, (images, 3, 4)), torch.from_numpy(rng.permutation(100)[:images])
     states = []
     for some in (reference.KERNELS, kernels):
-        statistics, best, zeros = UnitStatistics(), TopResponses(3, top, hits_per_image), []
+        device = DEVICE.get(some.name, "cpu")
+        statistics, best, zeros = UnitStatistics(), TopResponses(3, top, hits_per_image, device), []
         for rows in torch.arange(images).split(7):
-            zeros.append(some.take(responses[rows], numbers[rows], statistics, best))
-        states.append({**vars(statistics), **vars(best), "zeros": torch.cat(zeros)})
+            zeros.append(some.take(responses[rows].to(device), numbers[rows].to(device), statistics, best))
+        state = {**vars(statistics), **vars(best), "zeros": torch.cat(zeros)}
+        del state["device"]
+        states.append({name: part.cpu() if torch.is_tensor(part) else part for name, part in state.items()})
     for name, slow in states[0].items():
         fast = states[1][name]
         if name in ("total", "rest"):
@@ -226,10 +238,14 @@ def test_what_rounding_takes_from_a_sum_is_kept():
 
 
 def test_the_fastest_that_is_there_is_chosen(monkeypatch):
-    cpu = torch.device("cpu")
+    cpu, theirs = torch.device("cpu"), replace(compiled.KERNELS, name="triton")
     assert pick(cpu) is compiled.KERNELS
     assert pick(cpu, "reference") is reference.KERNELS
     assert pick(torch.device("meta")) is reference.KERNELS
+    monkeypatch.setattr(choice, "triton", None)
+    assert pick(torch.device("cuda")) is reference.KERNELS
+    monkeypatch.setattr(choice, "triton", SimpleNamespace(KERNELS=theirs))
+    assert pick(torch.device("cuda")) is theirs
     monkeypatch.setattr(choice, "compiled", None)
     assert pick(cpu) is reference.KERNELS
     with pytest.raises(ReceptiveError, match="no kernels 'compiled' for device cpu: choose reference"):

@@ -10,6 +10,10 @@ try:
     from receptive.methods.response_pass import compiled
 except ImportError:  # numba has no build for every machine
     compiled = None  # type: ignore[assignment]
+try:
+    from receptive.methods.response_pass import triton
+except ImportError:  # torch without CUDA comes without Triton
+    triton = None  # type: ignore[assignment]
 
 
 def pick(device: torch.device, name: str | None = None) -> Kernels:
@@ -24,6 +28,8 @@ def pick(device: torch.device, name: str | None = None) -> Kernels:
     there = {"reference": reference.KERNELS}
     if device.type == "cpu" and compiled is not None:
         there["compiled"] = compiled.KERNELS
+    if device.type == "cuda" and triton is not None:
+        there["triton"] = triton.KERNELS
     name = name or list(there)[-1]
     if name not in there:
         raise ReceptiveError(f"no kernels '{name}' for device {device.type}: choose {' or '.join(there)}")

@@ -100,40 +100,37 @@ def _read(responses, words, block, fold, offset, half, zero, counts, largest, fi
             sums = total[image, unit_from:unit_to]
         for i in range(width):
             greatest[i], row_of[i], sums[i] = -np.inf, 0, 0.0
-        full = rows // 4 * 4
-        for row in range(0, full, 4):
-            start = row * fold * units + unit_from
-            step = fold * units
-            a = flat[start : start + width]
-            b = flat[start + step : start + step + width]
-            c = flat[start + 2 * step : start + 2 * step + width]
-            d = flat[start + 3 * step : start + 3 * step + width]
+        for row in range(0, rows + (rest > 0), 4):
+            start, step = row * fold * units + unit_from, fold * units
             row32 = int32(row)
-            for i in range(width):
-                ab = b[i] if b[i] > a[i] else a[i]
-                at_ab = int32(1) if b[i] > a[i] else int32(0)
-                cd = d[i] if d[i] > c[i] else c[i]
-                at_cd = int32(3) if d[i] > c[i] else int32(2)
-                top = cd if cd > ab else ab
-                at = at_cd if cd > ab else at_ab
-                more = top > greatest[i]
-                greatest[i] = top if more else greatest[i]
-                row_of[i] = int32(row32 + at) if more else row_of[i]
-                sums[i] += (np.float64(a[i]) + np.float64(b[i])) + (np.float64(c[i]) + np.float64(d[i]))
-            for at_row in range(4):
-                begin = start + at_row * step
-                _count(bits[begin : begin + width], places, counts, units32, offset, half, bins)
-        for row in range(full, rows + (rest > 0)):
-            begin = row * fold * units + unit_from
-            length = width if row < rows else rest
-            a = flat[begin : begin + length]
-            row32 = int32(row)
-            for i in range(length):
-                more = a[i] > greatest[i]
-                greatest[i] = a[i] if more else greatest[i]
-                row_of[i] = row32 if more else row_of[i]
-                sums[i] += np.float64(a[i])
-            _count(bits[begin : begin + length], places, counts, units32, offset, half, bins)
+            if row + 4 <= rows:
+                a = flat[start : start + width]
+                b = flat[start + step : start + step + width]
+                c = flat[start + 2 * step : start + 2 * step + width]
+                d = flat[start + 3 * step : start + 3 * step + width]
+                for i in range(width):
+                    ab = b[i] if b[i] > a[i] else a[i]
+                    at_ab = int32(1) if b[i] > a[i] else int32(0)
+                    cd = d[i] if d[i] > c[i] else c[i]
+                    at_cd = int32(3) if d[i] > c[i] else int32(2)
+                    top = cd if cd > ab else ab
+                    at = at_cd if cd > ab else at_ab
+                    more = top > greatest[i]
+                    greatest[i] = top if more else greatest[i]
+                    row_of[i] = int32(row32 + at) if more else row_of[i]
+                    sums[i] += (np.float64(a[i]) + np.float64(b[i])) + (np.float64(c[i]) + np.float64(d[i]))
+            for part in range(min(4, rows + (rest > 0) - row)):
+                begin = start + part * step
+                end = begin + (width if row + part < rows else rest)
+                if row + 4 > rows:
+                    a = flat[begin:end]
+                    at_row = int32(row32 + int32(part))
+                    for i in range(len(a)):
+                        more = a[i] > greatest[i]
+                        greatest[i] = a[i] if more else greatest[i]
+                        row_of[i] = at_row if more else row_of[i]
+                        sums[i] += np.float64(a[i])
+                _count(bits[begin:end], places, counts, units32, offset, half, bins)
         zeros[image] = of_zeros.sum() - before
         before += zeros[image]
         if fold > 1:
@@ -208,21 +205,19 @@ def _gather(largest, total, maximum, positive_images, sums, rests):
 def _insert(largest, first, numbers, value, image, position):
     """Puts one hit of each image into the lists, as ``TopResponses.add``."""
     last = value.shape[1] - 1
-    for row in range(len(largest)):
-        number = numbers[row]
-        for unit in range(len(value)):
-            new = largest[row, unit]
-            rank = last
-            if not (new > value[unit, last] or (new == value[unit, last] and number < image[unit, last])):
+    for unit in range(len(value)):
+        values, images, positions = value[unit], image[unit], position[unit]
+        least = values[last]
+        for row in range(len(largest)):
+            new, number = largest[row, unit], numbers[row]
+            if not (new > least or (new == least and number < images[last])):
                 continue
-            while rank > 0:
-                before = value[unit, rank - 1]
-                if before > new or (before == new and image[unit, rank - 1] < number):
-                    break
-                value[unit, rank], image[unit, rank] = before, image[unit, rank - 1]
-                position[unit, rank] = position[unit, rank - 1]
+            rank = last
+            while rank > 0 and (values[rank - 1] < new or (values[rank - 1] == new and images[rank - 1] > number)):
+                values[rank], images[rank], positions[rank] = values[rank - 1], images[rank - 1], positions[rank - 1]
                 rank -= 1
-            value[unit, rank], image[unit, rank], position[unit, rank] = new, number, first[row, unit]
+            values[rank], images[rank], positions[rank] = new, number, first[row, unit]
+            least = values[last]
 
 
 def take(
