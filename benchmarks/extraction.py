@@ -122,9 +122,7 @@ def strongest_by_hooks(network: nn.Module, units: dict[str, int], batches: Tenso
 
     def keep(layer: str) -> Callable:
         def hook(module: nn.Module, inputs: tuple, output: Tensor) -> None:
-            value, position = (
-                output.flatten(2).max(2) if output.dim() > 2 else (output, torch.zeros_like(output).long())
-            )
+            value, position = (output.flatten(2) if output.dim() > 2 else output[..., None]).max(2)
             image = torch.arange(seen, seen + len(output))[:, None].expand_as(value)
             new = (value, image, position)
             new = tuple(torch.cat(pair) for pair in zip(kept[layer], new, strict=True)) if layer in kept else new

@@ -30,9 +30,8 @@ def full_sort(responses, numbers, top, hits_per_image):
 def largest_of(rows):
     """Of each map the greatest response and its first position."""
     largest = rows.amax(2)
-    return largest, torch.from_numpy((rows.cpu().numpy() == largest[..., None].cpu().numpy()).argmax(2)).int().to(
-        rows.device
-    )
+    first = (rows == largest[..., None]).cpu().numpy().argmax(2)
+    return largest, torch.from_numpy(first).int().to(rows.device)
 
 
 def stream(responses, numbers, top, hits_per_image, batch, device="cpu"):

@@ -53,11 +53,12 @@ class UnitStatistics:
         """How many responses were exactly zero."""
         return self.counts[ZERO]
 
-    def begin(self, units: int, positions: int, device: torch.device) -> None:
-        """Makes room for ``units``, unless it is there."""
+    def begin(self, responses: Float[Tensor, "image unit position"]) -> None:
+        """Makes room for the units of these responses before the first batch."""
         if self.images:
             return
-        self.positions = positions
+        units, self.positions = responses.shape[1:]
+        device = responses.device
         self.total = torch.zeros(units, dtype=torch.float64, device=device)
         self.rest = torch.zeros(units, dtype=torch.float64, device=device)
         self.positive_images = torch.zeros(units, dtype=torch.int64, device=device)

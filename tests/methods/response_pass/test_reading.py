@@ -126,7 +126,7 @@ def test_a_reading_against_a_literal_loop(kernels):
                 expected[numbers[image, unit, position], unit] += 1
             broken = any(math.isnan(r) for r in row)
             largest = math.nan if broken else max(row)
-            assert reading.largest[image, unit] == largest or broken and reading.largest[image, unit].isnan()
+            assert reading.largest[image, unit] == largest or (broken and reading.largest[image, unit].isnan())
             assert reading.first[image, unit] == (0 if broken else row.index(largest))
             finite = not broken and not {math.inf, -math.inf} <= set(row)
             total = math.fsum(row) if finite and not set(map(abs, row)) & {math.inf} else sum(row)

@@ -35,11 +35,10 @@ _TASK = 200_000
 
 def _compiled(function: Callable) -> Any:
     """``function``, compiled when it is first called, and kept on the disk where there is a place for it."""
-    options = {"nogil": True, "error_model": "numpy"}
     try:
-        return numba.njit(cache=True, **options)(function)
+        return numba.njit(cache=True, nogil=True)(function)
     except RuntimeError:  # no folder can be written to: each process compiles for itself
-        return numba.njit(**options)(function)
+        return numba.njit(nogil=True)(function)
 
 
 @_compiled
@@ -227,7 +226,7 @@ def take(
     top: TopResponses,
 ) -> Int64[Tensor, "image"]:
     """Takes one batch in, and returns how many responses to each image are zero (``Kernels.take``)."""
-    statistics.begin(*responses.shape[1:], responses.device)
+    statistics.begin(responses)
     largest, first, total, zeros = _read_in_blocks(responses, statistics.counts)
     _gather(largest, total, *(tensor.numpy() for tensor in statistics.running()))
     statistics.images += len(largest)

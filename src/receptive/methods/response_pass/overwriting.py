@@ -1,4 +1,4 @@
-"""Rectifications that write over their input: one map less to fetch and to leave, where nobody else reads that input."""
+"""Rectifications that write over their input, where nobody else reads it: one map less to make and to fetch."""
 
 import operator
 from collections.abc import Iterator

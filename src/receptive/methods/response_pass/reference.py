@@ -43,7 +43,7 @@ def take(
     read: Callable[[Tensor, Tensor], Reading] = read,
 ) -> Int64[Tensor, "image"]:
     """Takes one batch in, and returns how many responses to each image are zero (``Kernels.take``)."""
-    statistics.begin(*responses.shape[1:], responses.device)
+    statistics.begin(responses)
     reading = read(responses, statistics.counts)
     statistics.add(reading)
     top.add(responses, reading.largest, reading.first, images)
