@@ -13,6 +13,10 @@ PROJECT = Path(__file__).parents[1]
 OURS = {"receptive"} | {path.stem for folder in ("tests", "benchmarks") for path in (PROJECT / folder).glob("*.py")}
 
 
+WITH_TORCH = {"triton"}
+"""Packages that come with a torch built for CUDA, and that nothing needs elsewhere."""
+
+
 def normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
@@ -39,7 +43,7 @@ def imported(*folders: str) -> dict[str, Path]:
                 else:
                     continue
                 packages |= {name.partition(".")[0]: path for name in names}
-    return {name: path for name, path in packages.items() if name not in sys.stdlib_module_names | OURS}
+    return {name: path for name, path in packages.items() if name not in sys.stdlib_module_names | OURS | WITH_TORCH}
 
 
 @pytest.mark.slow

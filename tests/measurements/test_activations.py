@@ -17,7 +17,7 @@ from receptive.artifacts.checkpoints import source_files
 from receptive.errors import ReceptiveError
 from receptive.measurements.activations import CODE, measure, measure_shards, merge_shards, shard_rows, shards_folder
 from receptive.measurements.subject import Subject
-from receptive.methods.unit_statistics import histogram_edges
+from receptive.methods.response_histogram import histogram_edges
 from receptive.networks.parts.blocks import initialise
 from receptive.networks.parts.normalisation import Normalisation
 from receptive.parallel.workers import ALONE, Workers

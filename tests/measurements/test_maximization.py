@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import torch
 from oracles import with_random_statistics
+from readings import take_in
 from subjects import noisy_images, subject_of, validation_views
 
 from receptive.artifacts.maximization import COLUMNS
@@ -31,7 +32,8 @@ from receptive.measurements.maximization import (
 from receptive.methods.capture import for_inference, responses_to
 from receptive.methods.maximization import PRESETS
 from receptive.methods.maximization import maximize as ascend
-from receptive.methods.unit_statistics import UnitStatistics, histogram_edges
+from receptive.methods.response_histogram import histogram_edges
+from receptive.methods.unit_statistics import UnitStatistics
 from receptive.networks import build
 from receptive.networks.parts.normalisation import Normalisation
 from receptive.params.reading import load_params
@@ -246,7 +248,7 @@ def natural():
     """Eight units of c4_1: each position of each image 0.5, each image's mean one of 0 to 7."""
     statistics = UnitStatistics()
     positions = torch.full((2, 8, 4), 0.5)
-    statistics.add(positions, positions.amax(2))
+    take_in(statistics, positions)
     return Natural(
         units=pd.DataFrame({"layer": "c4_1.relu", "unit": range(8), "max": 0.5}),
         histograms={"c4_1.relu": statistics.histogram.numpy(), "edges": histogram_edges()},

@@ -11,7 +11,7 @@ from oracles import sliding_conv, with_integers
 from torch import nn
 
 from receptive.methods.extraction import Extraction
-from receptive.methods.unit_statistics import histogram_edges
+from receptive.methods.response_histogram import histogram_edges
 
 LAYERS = {"relu1": 4, "pool": 4, "conv2": 3, "mean": 3, "relu3": 6, "fc": 5}
 IMAGES, TOP = 13, 4

@@ -27,11 +27,18 @@ def full_sort(responses, numbers, top, hits_per_image):
     return value, image, position
 
 
+def largest_of(rows):
+    """Of each map the greatest response and its first position."""
+    largest = rows.amax(2)
+    first = (rows == largest[..., None]).cpu().numpy().argmax(2)
+    return largest, torch.from_numpy(first).int().to(rows.device)
+
+
 def stream(responses, numbers, top, hits_per_image, batch, device="cpu"):
     found = TopResponses(responses.shape[1], top, hits_per_image, device)
     for i in range(0, len(responses), batch):
         rows = torch.from_numpy(responses[i : i + batch]).to(device)
-        found.add(rows, rows.amax(2), torch.from_numpy(numbers[i : i + batch]).to(device))
+        found.add(rows, *largest_of(rows), torch.from_numpy(numbers[i : i + batch]).to(device))
     return found
 
 
@@ -129,7 +136,7 @@ def test_one_hit_an_image_is_the_default():
     responses, numbers = some_responses("random")
     found = TopResponses(4, 6)
     rows = torch.from_numpy(responses)
-    found.add(rows, rows.amax(2), torch.from_numpy(numbers))
+    found.add(rows, *largest_of(rows), torch.from_numpy(numbers))
     assert_found(found, full_sort(responses, numbers, 6, 1))
     assert all(len(set(images)) == 6 for images in found.image.tolist())
 
@@ -173,7 +180,7 @@ def test_planted_pixels_are_found_through_a_convolution(kernel, stride, padding,
     flat = responses.flatten(2)
     order = torch.randperm(len(flat), generator=torch.Generator().manual_seed(2))
     for part in order.split(5):
-        found.add(flat[part], flat[part].amax(2), part)
+        found.add(flat[part], *largest_of(flat[part]), part)
     assert found.value[0].tolist() == [250.0 - n for n in range(len(places))]
     assert found.image[0].tolist() == list(range(len(places)))
     assert found.position[0].tolist() == [taps[place] for place in places]
@@ -202,7 +209,7 @@ def test_a_planted_patch_is_found_by_its_matched_filter():
     with torch.no_grad():
         flat = conv(torch.from_numpy(images)).flatten(2)
     found = TopResponses(1, 4)
-    found.add(flat, flat.amax(2), torch.arange(8))
+    found.add(flat, *largest_of(flat), torch.arange(8))
     assert found.image[0].tolist() == [0, 1, 2, 3]
     assert [divmod(p, 18) for p in found.position[0].tolist()] == places
 

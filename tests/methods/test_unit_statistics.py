@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 import torch
+from readings import take_in
 
-from receptive.methods.unit_statistics import UnitStatistics, bin_numbers, bins, histogram_edges, quantile_of
+from receptive.methods.response_histogram import bin_numbers, bins, histogram_edges, quantile_of
+from receptive.methods.unit_statistics import UnitStatistics
 
 
 def sizes():
@@ -34,7 +36,7 @@ def statistics_of(*batches):
     statistics = UnitStatistics()
     for batch in batches:
         batch = torch.as_tensor(batch)
-        statistics.add(batch, batch.amax(2))
+        take_in(statistics, batch)
     return statistics
 
 
@@ -196,7 +198,7 @@ def test_merging_leaves_the_other_alone():
     other, copy = statistics_of(responses[:9]), statistics_of(responses[:9])
     merged = UnitStatistics()
     merged.merge(other)
-    merged.add(torch.from_numpy(responses[9:]), torch.from_numpy(responses[9:]).amax(2))
+    take_in(merged, torch.from_numpy(responses[9:]))
     assert_same(other, copy)
     assert_same(merged, statistics_of(responses))
 

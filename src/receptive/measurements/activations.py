@@ -20,7 +20,7 @@ from receptive.measurements.subject import Subject
 from receptive.methods.extraction import Extraction
 from receptive.methods.preferred_stimuli import TopResponses
 from receptive.methods.receptive_field.fields import BOX
-from receptive.methods.unit_statistics import histogram_edges
+from receptive.methods.response_histogram import histogram_edges
 from receptive.methods.zero_fractions import ZeroFractions, counts_state, merge_counts, zero_fractions
 from receptive.networks.layers import Layer
 from receptive.parallel.device import wants_compiling

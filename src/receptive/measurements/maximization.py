@@ -20,7 +20,7 @@ from receptive.methods.maximization import PRESETS, STATUSES, Crop, Preset, rece
 from receptive.methods.maximization import maximize as maximize_images
 from receptive.methods.maximization_parametrisation import FOURIER_START, Fourier, colour_basis
 from receptive.methods.receptive_field.fields import BOX
-from receptive.methods.unit_statistics import quantile_of
+from receptive.methods.response_histogram import quantile_of
 from receptive.networks.layers import Layer, select_layers
 from receptive.params.schema import Params
 from receptive.seeds import generator

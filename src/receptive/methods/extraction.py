@@ -10,6 +10,9 @@ from torch import Tensor, nn
 
 from receptive.methods.capture import capture, outputs_of
 from receptive.methods.preferred_stimuli import TopResponses
+from receptive.methods.response_pass.choice import pick
+from receptive.methods.response_pass.overwriting import overwriting
+from receptive.methods.response_pass.reading import by_position
 from receptive.methods.unit_statistics import UnitStatistics
 from receptive.methods.zero_fractions import ZeroFractions, counts_state, merge_counts
 
@@ -29,12 +32,20 @@ class Extraction:
         top, hits_per_image: of ``TopResponses``.
         compiled: whether the network runs through ``torch.compile``, if it can be traced. Memory then holds the maps of
             all layers of one batch.
+        kernels: who reads the responses: "reference", "compiled" or "triton"; None takes the fastest that is there.
     """
 
     def __init__(
-        self, network: nn.Module, layers: dict[str, int], top: int, hits_per_image: int, compiled: bool = False
+        self,
+        network: nn.Module,
+        layers: dict[str, int],
+        top: int,
+        hits_per_image: int,
+        compiled: bool = False,
+        kernels: str | None = None,
     ):
         device = next(network.parameters()).device
+        self.kernels = pick(device, kernels)
         self.network = network
         traced = outputs_of(network, layers) if compiled else None
         self._compiled = torch.compile(traced, dynamic=False) if traced else None
@@ -52,12 +63,9 @@ class Extraction:
         numbers = torch.zeros(0, dtype=torch.int64)
 
         def read(layer: str, response: Float[Tensor, "image unit ..."]) -> None:
-            # image, unit, position; a layer without a map has one position
-            flat = response.float().contiguous().flatten(2) if response.dim() > 2 else response.float()[..., None]
-            largest = flat.amax(2)
-            self.statistics[layer].add(flat, largest)
-            self.top[layer].add(flat, largest, numbers)
-            self.zeros[layer].add(numbers, flat)
+            responses = by_position(response)
+            zeros = self.kernels.take(responses, numbers, self.statistics[layer], self.top[layer])
+            self.zeros[layer].add(numbers, zeros, responses.shape[1] * responses.shape[2])
 
         if self._compiled:
             for batch, images in batches:
@@ -66,7 +74,7 @@ class Extraction:
                 for layer, response in zip(self.statistics, responses, strict=True):
                     read(layer, response)
             return
-        with capture(self.network, self.statistics, read, stop=True):
+        with overwriting(self.network), capture(self.network, self.statistics, read, stop=True):
             for batch, images in batches:
                 numbers = batch.to(images.device)
                 self.network(images.contiguous(memory_format=torch.channels_last))

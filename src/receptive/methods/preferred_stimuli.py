@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64, Integer, Shaped
+from jaxtyping import Float, Int32, Int64, Integer, Shaped
 from torch import Tensor
 
 _NOBODY = torch.iinfo(torch.int64).max
@@ -46,30 +46,28 @@ class TopResponses:
         self,
         responses: Float[Tensor, "image unit position"],
         largest: Float[Tensor, "image unit"],
+        first: Int32[Tensor, "image unit"],
         images: Int64[Tensor, "image"],
     ) -> None:
         """Takes one batch in.
 
-        Of the maps only those are looked at again whose greatest response can enter the list.
+        Of the maps only those are looked at again whose greatest response can enter the list, and none for one hit per
+        image.
 
         Args:
-            largest: the greatest response of each map.
+            largest: the greatest response of each map; first: the first position that has it.
             images: the images' numbers; no image may come twice.
         """
+        hits = self.hits(responses.shape[2])
         worst, worst_image = self.value[:, -1], self.image[:, -1]
         enters = (largest > worst) | ((largest == worst) & (images[:, None] < worst_image))
         unit, row = enters.T.nonzero(as_tuple=True)
         if len(unit) == 0:
             return
-        maps = responses[row, unit]
-        hits = self._hits(maps.shape[1])
         if hits == 1:
-            value = largest[row, unit][:, None]
-            # the first of equal positions; argmax may return any of them
-            places = torch.arange(maps.shape[1], device=maps.device)
-            position = torch.where(maps == value, places, maps.shape[1]).amin(1, keepdim=True)
+            value, position = largest[row, unit][:, None], first[row, unit][:, None].long()
         else:
-            value, position = maps.sort(dim=1, descending=True, stable=True)
+            value, position = responses[row, unit].float().sort(dim=1, descending=True, stable=True)
             value, position = value[:, :hits], position[:, :hits]
         self._insert(
             unit.repeat_interleave(hits),
@@ -83,7 +81,8 @@ class TopResponses:
         unit = torch.arange(self.units, device=self.value.device).repeat_interleave(other.top)
         self._insert(unit, other.value.flatten(), other.image.flatten(), other.position.flatten())
 
-    def _hits(self, positions: int) -> int:
+    def hits(self, positions: int) -> int:
+        """Most responses of one image in the list, where a map has so many positions."""
         limit = min(positions, self.top)
         return min(limit, self.hits_per_image) if self.hits_per_image else limit
 

@@ -11,6 +11,9 @@ from jaxtyping import Float, Float64, Int64, Shaped
 from torch import Tensor, nn
 
 from receptive.methods.capture import capture
+from receptive.methods.response_pass.choice import pick
+from receptive.methods.response_pass.overwriting import overwriting
+from receptive.methods.response_pass.reading import by_position
 
 
 class ZeroFractions:
@@ -26,17 +29,17 @@ class ZeroFractions:
         self._numbers: list[Tensor] = []
         self._zeros: list[Tensor] = []
 
-    def add(self, numbers: Int64[Tensor, "image"], responses: Float[Tensor, "image unit position"]) -> None:
+    def add(self, numbers: Int64[Tensor, "image"], zeros: Int64[Tensor, "image"], responses: int) -> None:
         """Takes one batch in.
 
         Args:
             numbers: of the images; each image once.
+            zeros: how many responses to each image are exactly zero.
+            responses: of the layer to one image.
         """
-        self.responses = responses.shape[1] * responses.shape[2]
-        # float32 counts up to 2^24 exactly, and no map has as many positions; a comparison would be slower
-        others = responses.sign().abs_().sum(2).sum(1, dtype=torch.float64)
+        self.responses = responses
         self._numbers.append(numbers.cpu())
-        self._zeros.append((self.responses - others).long().cpu())
+        self._zeros.append(zeros.cpu())
 
     def merge(self, other: "ZeroFractions") -> None:
         """Takes in what another pass over other images has counted."""
@@ -87,7 +90,10 @@ def merge_counts(counts: dict[str, ZeroFractions], state: dict[str, Shaped[Tenso
 
 @torch.no_grad()
 def zero_fractions(
-    network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], layers: Iterable[str]
+    network: nn.Module,
+    batches: Iterable[tuple[Tensor, Tensor]],
+    layers: Iterable[str],
+    kernels: str | None = None,
 ) -> dict[str, ZeroFractions]:
     """By layer the share of zero responses to each image: 0 where all are positive, 1 where none is.
 
@@ -95,6 +101,7 @@ def zero_fractions(
         network: in evaluation mode, on the device of the images.
         batches: pairs of the images' numbers (int64) and the normalised images (image, channel, y, x).
         layers: modules whose output is (image, unit, y, x) or (image, unit).
+        kernels: of ``Extraction``.
 
     Raises:
         ReceptiveError: the network has no such layer.
@@ -103,9 +110,11 @@ def zero_fractions(
     numbers = torch.zeros(0, dtype=torch.int64)
 
     def read(layer: str, response: Float[Tensor, "image unit ..."]) -> None:
-        counts[layer].add(numbers, response.flatten(2) if response.dim() > 2 else response[..., None])
+        responses = by_position(response)
+        zeros = pick(response.device, kernels).zeros(responses)
+        counts[layer].add(numbers, zeros, responses.shape[1] * responses.shape[2])
 
-    with capture(network, counts, read, stop=True):
+    with overwriting(network), capture(network, counts, read, stop=True):
         for batch, images in batches:
             numbers = batch
             network(images.contiguous(memory_format=torch.channels_last))
