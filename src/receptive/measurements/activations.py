@@ -39,6 +39,8 @@ CODE = (
     "receptive.methods.extraction",
     "receptive.methods.preferred_stimuli",
     "receptive.methods.receptive_field",
+    "receptive.methods.response_histogram",
+    "receptive.methods.response_pass",
     "receptive.methods.unit_statistics",
     "receptive.methods.zero_fractions",
     "receptive.networks.layers",
