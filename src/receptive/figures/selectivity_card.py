@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import FormatStrFormatter, PercentFormatter
+from matplotlib.ticker import FormatStrFormatter, LogLocator, NullLocator, PercentFormatter
 
 from receptive.figures.selectivity import CONTROLS, NAMES
 from receptive.figures.style import colour, figure, say
@@ -54,8 +54,8 @@ def card(network: str, summary: pd.DataFrame, units: pd.DataFrame, published: di
         elif name in _LOGARITHMIC and rows["value"].min() > 0:
             axes.set_yscale("log")
             axes.yaxis.set_major_formatter(FormatStrFormatter("%g"))
-            axes.yaxis.set_minor_formatter(FormatStrFormatter("%g"))
-            axes.tick_params(axis="y", which="minor", labelsize=6)
+            axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axes.yaxis.set_minor_locator(NullLocator())
         axes.set_ylabel("share of units" if facts.statistic == "share" else facts.unit, fontsize=8)
     fig.legend(handles=_handles(network), frameon=False, fontsize=8.5, ncols=3, loc="outside upper center")
     return fig
@@ -72,7 +72,7 @@ def _mark(axes: Axes, at: float, row: dict, values: np.ndarray | None, ink: str)
         axes.plot(at + side, values, ".", color=ink, markersize=4, alpha=0.4, markeredgewidth=0)
         axes.vlines(at, row["lower"], row["upper"], color=ink, linewidth=5, alpha=0.35)
     ends = np.abs(np.nan_to_num([[row["value"] - row["low"]], [row["high"] - row["value"]]]))
-    axes.errorbar(at, row["value"], ends, fmt="o", color=ink, markersize=4.5, linewidth=1.3, capsize=2)
+    axes.errorbar(at, row["value"], ends, fmt="o", color=ink, markersize=4.5, linewidth=1.3, capsize=2, zorder=3)
 
 
 def _cells(axes: Axes, layers: int, cells: tuple) -> None:
