@@ -72,3 +72,19 @@ def test_the_share_of_false_alarms_is_the_promised_one_though_units_share_filter
         dealt = dealt_anew(weights, similarity, draws, 99)
         alarms += (1 + (dealt >= coupling(weights, similarity).mean()).sum()) / 100 <= 0.05
     assert alarms / trials == pytest.approx(0.05, abs=0.07)
+
+
+@pytest.mark.parametrize("by_size", [False, True])
+def test_dealing_all_filters_at_once_is_dealing_them_one_by_one(by_size, monkeypatch):
+    random = np.random.default_rng(11)
+    weights, similarity = random.normal(size=(5, 8)), cosines(random.normal(size=(8, 3, 2, 2)).round(0))
+    weights[1] = 0  # constant: no correlation
+    weights[2, :4] = 0.5  # ties
+    similarity[2, 3:5] = similarity[3:5, 2] = 0.25
+    monkeypatch.setattr("receptive.methods.filters_coupling._BLOCK", 3 * weights.size)
+    dealt, literally = dealt_anew(weights, similarity, np.random.default_rng(5), 20, by_size), []
+    draws = np.random.default_rng(5)
+    for _ in range(20):
+        order = draws.permutation(8)
+        literally.append(np.nanmean(coupling(weights, similarity[np.ix_(order, order)], by_size)))
+    np.testing.assert_array_equal(dealt, literally)

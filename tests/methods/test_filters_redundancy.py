@@ -2,11 +2,14 @@
 
 import numpy as np
 import pytest
+from scipy import ndimage
 from scipy.optimize import minimize
 from scipy.spatial.transform import Rotation
 
 from receptive.methods.filters_redundancy import (
+    _NEARLY,
     CHANGES,
+    _nuclear_nearly,
     best_likeness,
     fine_turns,
     likeness,
@@ -136,3 +139,33 @@ def test_shuffling_moves_whole_pixels_within_each_filter():
     orders = [[np.abs(one.reshape(-1, 3) - pixel).sum(1).argmin() for pixel in other.reshape(-1, 3)]
               for one, other in zip(filters, shuffled, strict=True)]  # fmt: skip
     assert orders[0] != orders[1]
+
+
+@pytest.mark.parametrize(("side", "channels"), [(3, 3), (7, 3), (6, 1), (5, 2)])
+def test_the_fast_likenesses_are_the_greatest_of_all(side, channels):
+    filters = noise(9, side, channels, seed=side)
+    filters[3] = 0
+    filters[4] = filters[5] @ Rotation.random(random_state=2).as_matrix() if channels == 3 else filters[5]
+    filters[6] = filters[6].mean(-1, keepdims=True)  # a grey one: products of rank 1
+    found = best_likeness(filters, 30)
+    for change in CHANGES:
+        np.testing.assert_array_equal(found[change], likenesses(filters, change, 30).max(1))
+
+
+def test_the_nearly_nuclear_norm_is_near():
+    random = np.random.default_rng(8)
+    matrices = random.normal(size=(400, 3, 3))
+    matrices[100:200, 2] = matrices[100:200, 0] + matrices[100:200, 1]  # of rank 2
+    matrices[200:300] = matrices[200:300, :, :1] * matrices[200:300, :1]  # of rank 1
+    matrices[300:350] = np.linalg.qr(matrices[300:350])[0]  # three equal singular values: the slowest to be found
+    matrices[-1] = 0
+    exact = np.linalg.norm(matrices, "nuc", axis=(1, 2))
+    sizes = np.maximum(exact, 1)  # likenesses are at most 1
+    assert np.abs((_nuclear_nearly(matrices) - exact) / sizes).max() < _NEARLY / 2
+
+
+def test_fine_turns_are_scipys():
+    filters = noise(3, 6, 2)
+    for angle, turned in zip((30, 60, 120, 150, 210, 240, 300, 330), fine_turns(filters, 30), strict=False):
+        literally = ndimage.rotate(filters, angle, axes=(2, 1), reshape=False, order=3)
+        np.testing.assert_allclose(turned, literally, atol=1e-14)

@@ -3,7 +3,9 @@
 import numpy as np
 from jaxtyping import Float, Float64
 
-from receptive.methods.inference import rank_correlations
+from receptive.methods.inference import centred_ranks, correlation, rank_correlations
+
+_BLOCK = 1_000_000  # weights of so many draws at a time: 8 MB
 
 
 def cosines(filters: Float[np.ndarray, "filter ..."]) -> Float64[np.ndarray, "filter filter"]:
@@ -70,8 +72,25 @@ def dealt_anew(
     Weights and filters stay as they are; only which filter belongs to which weight is drawn. All units share the draw,
     because they share the filters. A draw for each unit would pretend to more evidence than there is.
     """
+    units, filters = weights.shape
+    relative, _ = beside_strongest(weights, similarity)
+    strongest = np.abs(weights).argmax(1)
+    others = np.nonzero(np.arange(filters)[None] != strongest[:, None])[1].reshape(units, filters - 1)
+    # dealing permutes ranks, it changes none: those of each filter's similarities to the others are found once
+    ranks = _ranks_of_others(similarity)
+    weight_ranks = centred_ranks(np.abs(relative) if by_size else relative)
     means = np.empty(draws)
-    for draw in range(draws):
-        order = rng.permutation(len(similarity))
-        means[draw] = np.nanmean(coupling(weights, similarity[np.ix_(order, order)], by_size))
+    for start in range(0, draws, block := max(1, _BLOCK // weights.size)):
+        orders = np.array([rng.permutation(filters) for _ in range(min(block, draws - start))])
+        near = np.ascontiguousarray(ranks[orders[:, strongest][:, :, None], orders[:, others]])  # sums by rows
+        means[start : start + len(orders)] = np.nanmean(correlation(weight_ranks, near), 1)
     return means
+
+
+def _ranks_of_others(similarity: Float[np.ndarray, "filter filter"]) -> Float64[np.ndarray, "filter filter"]:
+    """Of each filter the ranks of its similarities to all others, less their mean; 0 for itself."""
+    filters = len(similarity)
+    others = ~np.eye(filters, dtype=bool)
+    ranks = np.zeros(similarity.shape)
+    ranks[others] = centred_ranks(similarity[others].reshape(filters, filters - 1)).ravel()
+    return ranks

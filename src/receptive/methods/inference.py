@@ -419,7 +419,17 @@ def rank_correlations(first: np.ndarray, second: np.ndarray, axis: int = -1) -> 
 
     Ties share their mean rank. NaN where either is constant.
     """
-    ranks = [stats.rankdata(values, axis=axis) for values in (first, second)]
-    a, b = (rank - rank.mean(axis, keepdims=True) for rank in ranks)
+    return correlation(centred_ranks(first, axis), centred_ranks(second, axis), axis)
+
+
+def centred_ranks(values: np.ndarray, axis: int = -1) -> np.ndarray:
+    """Ranks along an axis less their mean, so they sum to 0; ties share their mean rank."""
+    ranks = stats.rankdata(values, axis=axis)
+    return np.asarray(ranks - ranks.mean(axis, keepdims=True))
+
+
+def correlation(first: np.ndarray, second: np.ndarray, axis: int = -1) -> np.ndarray:
+    """Correlation along an axis of values whose mean is 0; NaN where either is constant."""
     with np.errstate(invalid="ignore"):
-        return np.asarray((a * b).sum(axis) / np.sqrt((a * a).sum(axis) * (b * b).sum(axis)))
+        products, squares = (first * second).sum(axis), (first * first).sum(axis) * (second * second).sum(axis)
+        return np.asarray(products / np.sqrt(squares))
