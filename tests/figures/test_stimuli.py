@@ -62,6 +62,17 @@ def test_what_lies_outside_the_image_is_marked():
     assert (below[:, : 2 * side] != 0).all()
 
 
+def test_marking_is_the_same_pixel_by_pixel():
+    random = np.random.default_rng(0)
+    for top, left in [(-9, -9), (-2, 17), (18, -1), (3, 4), (25, 0), (0, -30)]:
+        tile = random.integers(0, 256, (24, 18, 3)).astype(np.uint8)  # 8 x 6 px, three times as large
+        marked = mark_outside(tile, np.array([top, left, top + 8, left + 6]), 20, 8)
+        for y, x in np.ndindex(24, 18):
+            inside = 0 <= top + y // 3 < 20 and 0 <= left + x // 3 < 20
+            expected = tile[y, x] if inside else OUTSIDE[0 if (y // 6 + x // 6) % 2 else 1]
+            assert (marked[y, x] == expected).all()
+
+
 def test_top_patches_stand_in_the_order_of_their_ranks(unit):
     figure = top_patches("resnet34, channel 3", [unit, replace(unit, title="layer 3", dead=True)])
     alive, dead = figure.axes

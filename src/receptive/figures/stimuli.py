@@ -1,6 +1,7 @@
 """Preferred stimuli as pictures (KS figures 4 to 7; YU figure 7 without the deconvolutions)."""
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -180,9 +181,17 @@ def mark_outside(tile: np.ndarray, box: np.ndarray, image_size: int, side: int) 
         side: height of the patch before it was enlarged, px.
     """
     factor = len(tile) // side
-    top, left = box[0], box[1]
-    y, x = (np.arange(n) for n in tile.shape[:2])
-    inside_y = (top + y // factor >= 0) & (top + y // factor < image_size)
-    inside_x = (left + x // factor >= 0) & (left + x // factor < image_size)
-    chequer = ((y[:, None] // 6 + x[None, :] // 6) % 2)[..., None]
-    return np.where((inside_y[:, None] & inside_x[None, :])[..., None], tile, np.where(chequer, *OUTSIDE))
+    top, left = (factor * max(0, -int(edge)) for edge in box[:2])
+    bottom, right = (factor * max(0, image_size - int(edge)) for edge in box[:2])
+    marked = _chequered(*tile.shape[:2]).copy()
+    marked[top:bottom, left:right] = tile[top:bottom, left:right]
+    return marked
+
+
+@cache
+def _chequered(height: int, width: int) -> np.ndarray:
+    """The area outside an image, y x x x 3: the same for all tiles of a sheet."""
+    y, x = np.ogrid[:height, :width]
+    area = np.where(((y // 6 + x // 6) % 2)[..., None], *OUTSIDE)
+    area.setflags(write=False)
+    return area
