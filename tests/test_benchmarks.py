@@ -22,9 +22,9 @@ def script(monkeypatch, name: str):
     return importlib.import_module(name)
 
 
-def bench(*arguments: str) -> subprocess.CompletedProcess:
+def bench(*arguments: str, script: str = "gpu") -> subprocess.CompletedProcess:
     return subprocess.run(
-        [sys.executable, str(PROJECT / "benchmarks/gpu.py"), *arguments],
+        [sys.executable, str(PROJECT / f"benchmarks/{script}.py"), *arguments],
         env=os.environ | {"PYTHONPATH": str(PROJECT / "src"), "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
@@ -54,6 +54,19 @@ def test_on_a_cpu_its_mechanics_run(tmp_path):
         assert row["share"] == pytest.approx(row["images_per_s"] / row["bare_images_per_s"])
         assert row["peak_memory_gb"] > 0.05
         assert f"resnet34 {what}: {row['images_per_s']:.0f} images/s" in done.stdout
+
+
+@pytest.mark.slow
+def test_extraction_is_compared_with_the_network_and_with_hooks(tmp_path):
+    out = tmp_path / "extraction.json"
+    done = bench("--quick", "--repeats", "2", "--out", str(out), script="extraction")
+    written = json.loads(out.read_text())
+    assert json.loads(done.stdout) == written
+    assert len(written["cases"]) == 3
+    for case in written["cases"].values():
+        for row in ("network", "hooks", "extraction"):
+            assert 0 < case[row]["least"] <= case[row]["median"] <= case[row]["greatest"]
+        assert case["wanted"] < 1
 
 
 def test_operations_are_those_of_vgg16_by_hand(monkeypatch):
