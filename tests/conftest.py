@@ -10,3 +10,9 @@ from jaxtyping import install_import_hook
 
 # every call of a method is checked against its annotations: the types, and the shapes by the names of their axes
 install_import_hook("receptive.methods", "typechecking.check")
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if "browser" in item.fixturenames:  # a process of its own
+            item.add_marker("slow")

@@ -45,7 +45,7 @@ subject = Subject(
 
 def passes():
     """The passes of the stages extract, maximize and stimuli."""
-    extract(subject, Extract(top=16, hits_per_image=1, control_images=2, batch_size=BATCH))
+    extract(subject, Extract(top=16, hits_per_image=1, control_images=2, batch_size=BATCH, shards=1))
     yield "extract"
     chosen = layers_with_stimuli(subject, Stimuli(largest_field=1.0, batch_size=BATCH))
     groups = [Group(layer, tuple(range(8)), "channel", "ks", PRESETS["ks"], seed=0) for layer in chosen]

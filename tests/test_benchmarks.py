@@ -69,6 +69,22 @@ def test_extraction_is_compared_with_the_network_and_with_hooks(tmp_path):
         assert case["wanted"] < 1
 
 
+@pytest.mark.slow
+def test_images_are_measured(monkeypatch):
+    images = script(monkeypatch, "images")
+    found = images.measure(images.parse(["--images", "12", "--side", "64", "--batch", "5", "--repeats", "1"]))
+    assert set(found["sizes"]) == {"photographs", "collages", "noise"}
+    rows = {(row["quality"], row["subsampling"]): row["bytes"] for row in found["sizes"]["photographs"]}
+    assert rows[85, "444"] < rows[90, "444"] < rows[95, "444"]
+    assert rows[90, "420"] < rows[90, "444"]
+    exact = [row for row in found["decoders"] if row["subsampling"] == "444" and "," not in row["decoder"]]
+    assert {"simplejpeg", "pillow"} <= {row["decoder"] for row in exact}
+    assert {row["pixels_differ_by"] for row in exact} == {0}
+    read, training = found["reading"]["noise"], found["training"]["noise"]
+    assert training["cores_used"] == pytest.approx(6900 / read["jpeg"])
+    assert training["times_wanted"] * 6900 == pytest.approx(1 / (read["alone_s"] / 5 + 1 / (15 * read["jpeg"])))
+
+
 def test_operations_are_those_of_vgg16_by_hand(monkeypatch):
     """Two for each weight and position (Simonyan & Zisserman 2014, configuration D); backward twice forward, but for
     the first layer, whose input needs no gradient."""

@@ -109,6 +109,7 @@ def test_fields_of_residual_networks(name):
     assert len(rows) == 34  # conv1, the max pool, 32 convolutions; the projections, the mean and the scores not
 
 
+@pytest.mark.slow
 def test_the_size_is_that_of_the_images(vggcnn_csv):
     # no field depends on it, but an image must be large enough
     assert run("fields", "vggcnn", "--size", "64", "--format", "csv") == vggcnn_csv

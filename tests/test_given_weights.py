@@ -74,6 +74,7 @@ def scores(network, numbers, mean, std):
         return network.double()((pixels - mean[:, None, None]) / std[:, None, None])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["file", "pretrained"])
 def test_the_contract_is_kept_and_nothing_is_trained(folder, train, kind):
     theirs = random_squeezenet(3 if kind == "file" else 1000)

@@ -46,6 +46,7 @@ def imported(*folders: str) -> dict[str, Path]:
     return {name: path for name, path in packages.items() if name not in sys.stdlib_module_names | OURS | WITH_TORCH}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("folders", "required"),
     [(("src", "conf"), NEEDED), (("tests", "benchmarks"), NEEDED | FOR_TESTS)],

@@ -126,6 +126,30 @@ def test_prepared_folder(work):
     assert work.files() == second
 
 
+def test_prepared_folder_of_jpegs(work):
+    """The same with JPEGs: an interruption changes no byte; the images are those of the raw set but for the loss."""
+    (work.pictures / "dog" / "07.jpg").write_bytes(b"nothing")
+    where = work.folder / "data/prepared/folder"
+    assert work.prepare().returncode == 0
+    raw = read_prepared("folder", where)
+    raw_rows = raw.surround[:]
+    work.choose("prepare.folder.store=jpeg", "prepare.folder.damaged=stop", "prepare.folder.quality=95")
+    fails(work.prepare(), "1 of 80 files in")
+    (kept,) = (work.folder / "scratch").iterdir()
+    (kept / "block-64.npz").unlink()  # as if it had stopped before
+    work.choose("prepare.folder.store=jpeg", "prepare.folder.quality=95")
+    done = work.prepare()
+    assert done.returncode == 0, done.stderr
+    assert list((work.folder / "scratch").iterdir()) == []
+    first = work.files()
+    prepared = read_prepared("folder", where)
+    assert (prepared.images.shape, prepared.surround.shape) == ((80, 32, 32, 3), (80, 36, 36, 3))
+    pd.testing.assert_frame_equal(prepared.labels, raw.labels)
+    assert np.abs(prepared.surround[:].astype(float) - raw_rows).mean() < 6  # noise, at quality 95
+    assert work.prepare().returncode == 0
+    assert work.files() == first
+
+
 def test_checking(work):
     done = work.run("receptive", "check", "folder")
     assert (done.returncode, done.stderr) == (0, "")
@@ -214,7 +238,9 @@ def test_an_epoch_at_the_papers_sizes(tmp_path):
             photograph(pictures / name / f"{i}.jpg", 10 * k + i, *((500, 375), (300, 400))[i % 2])
     (tmp_path / "conf").symlink_to(PROJECT / "conf")
     chosen = load_params(compose(tmp_path, ("profile=paper", "dataset=folder", "model=resnet34")))
-    parameters = {key: value for key, value in chosen.preparation("folder").items() if key != "path"}
+    parameters = chosen.preparation("folder")
+    for not_of_the_reader in ("path", "store", "quality"):
+        parameters.pop(not_of_the_reader)
     assert (parameters["size"], parameters["stored_size"]) == (224, 256)
 
     def open_store(images, side):

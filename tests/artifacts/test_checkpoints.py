@@ -1,5 +1,6 @@
 """What a stage keeps between two attempts: found again by the same work only, whatever else changes."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -104,6 +105,7 @@ def test_other_code_of_the_training_is_other_work(keys, file):
     assert keys[file] != keys[""]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", DECIDES_NOT)
 def test_a_comment_elsewhere_costs_no_checkpoint(keys, file):
     assert keys[file] == keys[""]
@@ -118,3 +120,22 @@ def test_what_is_kept_is_read_back(tmp_path):
     assert [file.name for file in path.parent.iterdir()] == ["1.npz"]
     path.write_bytes(path.read_bytes()[:100])
     assert read_kept(path) is None
+
+
+def test_two_processes_may_keep_the_same_file_at_once(tmp_path, monkeypatch):
+    path, save = tmp_path / "1.npz", np.savez
+
+    def interrupted(file, **arrays):
+        """Half of the first file is written when another process writes the same file."""
+        file.write(b"half")
+        monkeypatch.setattr(np, "savez", save)
+        with monkeypatch.context() as other:
+            other.setattr(os, "getpid", lambda: -1)
+            keep(path, arrays)
+        file.seek(0)
+        save(file, **arrays)
+
+    monkeypatch.setattr(np, "savez", interrupted)
+    keep(path, {"a": np.arange(3)})
+    assert read_kept(path)["a"].tolist() == [0, 1, 2]
+    assert [file.name for file in tmp_path.iterdir()] == ["1.npz"]

@@ -56,6 +56,7 @@ def test_every_cell_shows_its_patch_and_frames_lie_where_the_regions_are(space):
         assert (frame.get_x(), frame.get_y(), frame.get_width()) == (0.25 * px, (1 - 0.75) * px, 0.25 * px)
 
 
+@pytest.mark.slow
 def test_a_region_shows_its_points_its_patches_and_its_units(space):
     below = np.reshape(representation_space(space).subfigs[1].axes, (2, 4))
     region, patches, strongest, silent = below[0]

@@ -255,3 +255,24 @@ def test_a_state_carries_everything(cut):
     first.merge_state({name: tensor.clone() for name, tensor in second.state().items()})
     assert_same(first, extract(network, images, IMAGES))
     assert Extraction(network, LAYERS, TOP, 1).state() == {}
+
+
+def test_a_fresh_pass_is_empty_and_not_compiled_anew(monkeypatch):
+    compiled, called = [], []
+    monkeypatch.setattr(
+        torch, "compile", lambda module, **_: compiled.append(1) or (lambda *given: called.append(1) or module(*given))
+    )
+    network, images = with_integers(small_network()), some_images()
+    for module in network:
+        if isinstance(module, nn.ReLU):
+            module.inplace = False
+    first = Extraction(network, LAYERS, TOP, 2, compiled=True)
+    first.run(batches(images, 4))
+    before = {name: tensor.clone() for name, tensor in first.state().items()}
+    second = first.fresh()
+    assert second.state() == {}
+    called.clear()
+    second.run(batches(images, 4))
+    assert (len(compiled), len(called)) == (1, 4)
+    assert_same(second, first)
+    assert all(torch.equal(first.state()[name], tensor) for name, tensor in before.items())

@@ -113,6 +113,13 @@ def test_photographs_are_seen_as_the_papers_saw_them(folder, dataset):
         assert params.data.five == ["n01443537", "n02110185", "n07749582", "n01518878", "n01729977"]
 
 
+@pytest.mark.parametrize("dataset", ["collages", "folder", "imagenet", "mnist"])
+def test_only_imagenet_is_stored_as_jpegs_unless_the_user_says_so(folder, dataset):
+    params = load_params(compose(folder, (f"dataset={dataset}", "model=residual")))
+    for name in params.datasets:
+        assert params.preparation(name)["store"] == ("jpeg" if name == "imagenet" else "raw")
+
+
 def test_five_classes_of_a_folder_are_the_users_choice(folder):
     with pytest.raises(ReceptiveError, match=r"data.five: 'fivecnn' learns five classes of folder: name them, or cho"):
         load_params(compose(folder, ("dataset=folder",)))
@@ -130,6 +137,9 @@ def test_five_classes_of_a_folder_are_the_users_choice(folder):
         ("prepare.folder.damaged=ignore", "prepare.folder.damaged"),
         ("prepare.folder.validation_share=1.0", "prepare.folder.validation_share"),
         ("prepare.folder.classes=[one]", "prepare.folder.classes"),
+        ("prepare.folder.store=png", r"prepare.folder.store: input should be 'raw' or 'jpeg', not 'png'"),
+        ("prepare.folder.quality=0", "prepare.folder.quality: input should be greater than or equal to 1, not 0"),
+        ("prepare.digits.store=jpeg", "prepare.digits.store: input should be 'raw', not 'jpeg'"),
     ],
 )
 def test_impossible_preparations_are_refused(folder, override, cause):
@@ -408,6 +418,7 @@ CHANGES = [  # (parameter, value, what the line says of it)
     ("prepare.digits.validation_images", 5000, "prepare.digits.validation_images: input should be less than"),
     ("extract.top", 0, "extract.top: input should be greater than or equal to 1, not 0"),
     ("extract.hits_per_image", -1, "extract.hits_per_image: input should be greater than or equal to 0, not -1"),
+    ("extract.shards", 0, "extract.shards: input should be greater than or equal to 1, not 0"),
     ("stimuli.largest_field", 0.0, "stimuli.largest_field: input should be greater than 0, not 0.0"),
     ("workers.devices", 0, "workers.devices: input should be greater than or equal to 1, not 0"),
     ("scale.compile", "yes", "scale.compile: input should be 'auto', True or False, not 'yes'"),

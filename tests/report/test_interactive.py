@@ -464,7 +464,9 @@ def test_choosing_a_class_leaves_its_points_only(opened):
 def test_class_names_are_words_in_the_browser(visit, images, name):
     opened = visit(map_page("A map", [LayerMap("c1", points_of(6).assign(class_name=name))], images))
     opened.page.locator(".choices__inner").click()
-    assert opened.page.locator(".choices__list--dropdown .choices__item").first.inner_text() == name
+    offered = opened.page.locator(".choices__list--dropdown .choices__item").first
+    offered.wait_for()  # the list opens in the next frame
+    assert offered.inner_text() == name
     opened.page.keyboard.press("Escape")
     assert opened.hover(0)
     assert opened.page.locator(".words").inner_text().startswith(f"{name}\n")

@@ -530,6 +530,7 @@ def test_nothing_is_saved_of_an_epoch_that_did_not_end(splits, kind, uninterrupt
     assert Run(splits, kind, checkpoint=checkpoint)().bytes() == uninterrupted.bytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("broken", ["save", "replace"])
 def test_a_half_written_checkpoint_never_takes_the_place_of_a_whole_one(
     splits, uninterrupted, kind, tmp_path, monkeypatch, broken
@@ -610,6 +611,7 @@ def coloured(images, seed):
     return Split(torch.arange(images), pictures.to(torch.uint8), labels)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("optimiser", "rate"), [("sgd", 0.01), ("adam", 0.003)])
 def test_it_learns(optimiser, rate):
     learned = recipe(

@@ -34,8 +34,8 @@ class Activations(NamedTuple):
             map, ``activation``, and the box of the image patch in px (half-open; it may leave the image).
         zeros: one row per state ("trained", "untrained"), layer and image: ``zero_fraction`` in [0, 1]. The untrained
             network has seen the first of the images only.
-        histograms: ``edges`` of the bins (``methods.unit_statistics.histogram_edges``) and, by the layer's name, counts
-            of all responses, unit x bin.
+        histograms: ``edges`` of the bins (``methods.response_histogram.histogram_edges``) and, by the layer's name,
+            counts of all responses, unit x bin.
     """
 
     units: pd.DataFrame

@@ -3,6 +3,7 @@
 import hashlib
 import importlib.util
 import os
+import socket
 import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -49,9 +50,9 @@ def source_files(code: Iterable[str]) -> list[Path]:
 
 
 def keep(path: Path, arrays: Mapping[str, Any]) -> None:
-    """Writes arrays into a ``scratch`` folder, whole or not at all."""
+    """Writes arrays into a ``scratch`` folder, whole or not at all, also where other processes write the same."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}")
+    part = path.with_name(f".{path.name}-{socket.gethostname()}-{os.getpid()}")
     with part.open("wb") as file:
         np.savez(file, **arrays)
     os.replace(part, path)

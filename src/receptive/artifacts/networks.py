@@ -64,9 +64,16 @@ def read_network_metrics(name: str) -> dict[str, Any]:
     return read_json(FOLDER / name / "metrics.json", _made_by(name))
 
 
-def network_digest(name: str) -> str:
-    """A digest of the trained network: its weights, its normalisation, and how it is built."""
-    folder, files = FOLDER / name, ("weights.safetensors", "normalisation.safetensors", "network.json")
+def network_digest(name: str, untrained: bool = False) -> str:
+    """A digest of the trained network: its weights, its normalisation, and how it is built.
+
+    Args:
+        name: The training.
+        untrained: Takes in the weights before training, too.
+    """
+    folder, files = FOLDER / name, ["weights.safetensors", "normalisation.safetensors", "network.json"]
+    if untrained:
+        files.append("untrained.safetensors")
     with reading(folder, _made_by(name)):
         return digest_files(*(folder / file for file in files))
 

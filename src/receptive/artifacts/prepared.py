@@ -10,6 +10,7 @@ import numpy as np
 
 from receptive.artifacts.files import (
     digest_files,
+    read_arrays,
     read_json,
     read_table,
     reading,
@@ -18,6 +19,7 @@ from receptive.artifacts.files import (
     writing,
 )
 from receptive.artifacts.root import project_root
+from receptive.datasets.jpegs import JpegImages
 from receptive.datasets.prepared import Prepared, centre_view, check, select_classes
 from receptive.errors import ReceptiveError
 
@@ -39,7 +41,8 @@ def write_prepared(prepared: Prepared, folder: Path | None = None) -> Path:
     """Writes images, labels, statistics, mean image and, where known, subject masks; returns the folder.
 
     Of a set decoded from files (``prepared.origin``) also ``files.parquet`` and ``damaged.parquet``. Its images are
-    moved, not copied, with all that surrounds the views (``view_px`` in stats.json).
+    moved, not copied, with all that surrounds the views (``view_px`` in stats.json): ``images.npy``, or JPEGs in
+    ``images.jpegs`` and their index in ``images.npz`` (``store`` in stats.json; ``datasets.jpegs.write_jpegs``).
     """
     folder = folder or FOLDER / prepared.name
     origin = prepared.origin
@@ -54,6 +57,8 @@ def write_prepared(prepared: Prepared, folder: Path | None = None) -> Path:
             np.save(images, prepared.images if prepared.surround is None else prepared.surround)
         else:
             images = origin.decoded
+            if images.suffix == ".jpegs":
+                facts["store"] = "jpeg"
             write_table(new / "files.parquet", origin.files)
             write_table(new / "damaged.parquet", origin.damaged)
             facts["sources"] = {"files": len(origin.files) + len(origin.damaged), "digest": origin.digest}
@@ -75,7 +80,9 @@ def write_prepared(prepared: Prepared, folder: Path | None = None) -> Path:
             },
         )
         if origin is not None:  # last: whatever fails before leaves hours of decoding where they are
-            shutil.move(images, new / "images.npy")
+            if images.suffix == ".jpegs":
+                shutil.copy(images.with_suffix(".npz"), new / "images.npz")
+            shutil.move(images, new / f"images{images.suffix}")
     return folder
 
 
@@ -89,8 +96,15 @@ def read_prepared(dataset: str, folder: Path | None = None) -> Prepared:
     made_by = f"{STAGE}@{dataset}"
     stats = read_json(folder / "stats.json", made_by)
     arrays: dict[str, Any] = {}
+    jpegs = folder / "images.jpegs"
     for name in ("images", "mean_image", "subject_mask"):
         path = folder / f"{name}.npy"
+        if name == "images" and stats.get("store") == "jpeg":
+            index = read_arrays(jpegs.with_suffix(".npz"), made_by)
+            with reading(jpegs, made_by):
+                cure = f"remove it and run 'dvc checkout', or 'dvc repro {made_by}'"
+                arrays[name] = JpegImages(jpegs, index, cure)
+            continue
         if name == "subject_mask" and not path.exists():
             arrays[name] = None
             continue

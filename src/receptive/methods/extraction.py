@@ -110,3 +110,11 @@ class Extraction:
             self.statistics[layer].merge(other.statistics[layer])
             self.top[layer].merge(other.top[layer])
             self.zeros[layer].merge(other.zeros[layer])
+
+    def fresh(self) -> "Extraction":
+        """Another, empty pass through the same network, which is not compiled anew."""
+        layers = {name: top.units for name, top in self.top.items()}
+        some = next(iter(self.top.values()))
+        other = Extraction(self.network, layers, some.top, some.hits_per_image)
+        other._compiled = self._compiled
+        return other

@@ -143,7 +143,8 @@ class Params(Section):
         return [name for name, training in self.trainings.items() if training.network == network]
 
     def preparation(self, dataset: str) -> dict[str, Any]:
-        """The section ``prepare.<dataset>``: the parameters of ``datasets.load``, and of files also where they are.
+        """The section ``prepare.<dataset>``: the parameters of ``datasets.load``, and ``store``; of files also their
+        ``path`` and the ``quality`` of JPEGs.
 
         Raises:
             ReceptiveError: there is no such data set, or it has no section.

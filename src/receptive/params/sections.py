@@ -56,6 +56,8 @@ class Data(Section):
 class Collages(Section):
     """Section ``prepare.collages``; ``datasets.collages.generate`` says what they mean."""
 
+    store: Literal["raw"]
+    """How images are stored; sets that are made here, and small ones, as their bytes."""
     size: Annotated[int, Field(ge=32, le=256)]
     train_images: Count
     validation_images: Count
@@ -66,6 +68,7 @@ class Collages(Section):
 class Digits(Section):
     """Section ``prepare.digits``."""
 
+    store: Literal["raw"]
     validation_images: Annotated[int, Field(ge=10, le=4990)]
 
 
@@ -82,6 +85,10 @@ class Decoded(Section):
     """Side of what is stored, px, for random crops to reach."""
     damaged: Literal["skip", "stop"]
     """Files that cannot be decoded are left out, or stop the preparation."""
+    store: Literal["raw", "jpeg"]
+    """How images are stored: as their bytes, or as JPEGs, which take a sixth of the room."""
+    quality: Annotated[int, Field(ge=1, le=100)]
+    """Of the JPEGs, as libjpeg counts it; of no account for ``raw``."""
 
     @model_validator(mode="after")
     def _even_margin(self) -> Self:
@@ -100,6 +107,7 @@ class Folder(Decoded):
 class Mnist(Section):
     """Section ``prepare.mnist``."""
 
+    store: Literal["raw"]
     path: Name | None
     """The folder of the four IDX files; None: the environment variable RECEPTIVE_MNIST, else data/raw/mnist."""
     download: bool
@@ -127,6 +135,21 @@ class Extract(Section):
     """Validation images, from the first on, whose zeros are counted in the untrained network, too."""
     batch_size: Count
     """Images per batch, here and in the sections below."""
+    shards: Count
+    """Parts of the pass over the images, each kept when it is done; with 1 there are none. Results are the same."""
+
+    def check_shard(self, shard: int) -> None:
+        """Refuses a number of a shard that there is not.
+
+        Raises:
+            ReceptiveError: it is none of 0 to ``shards - 1``, or there are no shards.
+        """
+        if self.shards == 1:
+            raise ReceptiveError("extract.shards is 1, so there are no shards: 'receptive compose extract.shards=16'")
+        if not 0 <= shard < self.shards:
+            raise ReceptiveError(
+                f"extract.shards is {self.shards}: a shard is one of 0 to {self.shards - 1}, not {shard}"
+            )
 
 
 class Workers(Section):

@@ -16,7 +16,8 @@ FOLDER_VARIABLE = "RECEPTIVE_FAILURES"
 
 # What torch says when another process has gone.
 _GONE = ("connection closed", "connection reset", "connection refused", "broken pipe", "nccl", "socket", "gloo", "peer")
-_CURE = "run the same command again (a training goes on from its last epoch), or lower workers.devices"
+_CURE_OF_OTHERS = "run the same command again (a training goes on from its last epoch)"
+_CURE = f"{_CURE_OF_OTHERS}, or lower workers.devices"
 
 
 class WorkerDefect(RuntimeError):
@@ -33,16 +34,25 @@ def is_worker() -> bool:
 
 def tell_launcher(error: BaseException) -> None:
     """Writes the cause of this worker's end for the launching process, which shows one cause of all."""
-    kind = "user" if isinstance(error, ReceptiveError) else "defect"
-    if kind == "defect" and isinstance(error, RuntimeError | OSError) and _speaks_of_a_peer(error):
-        kind = "peer"
+    kind = _kind(error)
     text = str(error) if kind == "user" else "".join(traceback.format_exception(error))
     path = Path(os.environ[FOLDER_VARIABLE]) / f"{os.environ['RANK']}.json"
     path.write_text(json.dumps({"kind": kind, "text": text}))
 
 
-def _speaks_of_a_peer(error: BaseException) -> bool:
-    return any(word in str(error).lower() for word in _GONE)
+def in_one_line(error: BaseException) -> str | None:
+    """What a process of several that another launcher started says of its end; None for a defect of the program."""
+    if _kind(error) == "peer":
+        return f"another process was lost: {_CURE_OF_OTHERS}"
+    return " ".join(str(error).split()) if _kind(error) == "user" else None
+
+
+def _kind(error: BaseException) -> str:
+    """Of the end of one process of several: "user", "peer" (another was lost) or "defect" (of the program)."""
+    if isinstance(error, ReceptiveError):
+        return "user"
+    words = str(error).lower()
+    return "peer" if isinstance(error, RuntimeError | OSError) and any(word in words for word in _GONE) else "defect"
 
 
 def first_cause(folder: Path, exit_codes: dict[int, int], workers: int) -> ReceptiveError | WorkerDefect:

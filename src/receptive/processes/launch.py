@@ -24,9 +24,7 @@ from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 from receptive.errors import ReceptiveError
 from receptive.parallel.workers import ALONE, Workers
 from receptive.processes.failures import FOLDER_VARIABLE, first_cause, is_worker
-
-# Where the machines of one job meet; belongs to the machines, not to the study, so it is no parameter.
-_MEETING_POINT = "RECEPTIVE_RENDEZVOUS"
+from receptive.processes.outer import MEETING_POINT, check_machines, joined_group
 
 
 class Asked(Protocol):
@@ -46,8 +44,8 @@ class Asked(Protocol):
 
 @contextlib.contextmanager
 def working() -> Iterator[Workers]:
-    """Joins the group of this process within the block: ``ALONE``, unless ``launch`` started this process."""
-    if not is_worker():
+    """Joins the group of this process within the block: ``ALONE``, unless ``launch`` or torchrun started several."""
+    if not is_worker() and joined_group() is None:
         yield ALONE
         return
     torch.distributed.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
@@ -62,16 +60,22 @@ def launch(asked: Asked, device: str, module: str, *args: str) -> bool:
     """Runs ``python -m module args`` in as many processes as are asked for and waits, where this is more than one.
 
     Returns:
-        True when they have done the work; False where this process is to do it: it is a worker, or alone.
+        True when they have done the work; False where this process is to do it: it is a worker, alone, or one of
+        several that torchrun started.
 
     Raises:
-        ReceptiveError: There are fewer GPUs, the other machines cannot be met, or a worker was lost (killed, out of
-            memory, gone with its machine); or the error of a worker. No other worker goes on after it.
+        ReceptiveError: There are fewer GPUs, another launcher started another number of processes, the other machines
+            cannot be met, or a worker was lost (killed, out of memory, gone with its machine); or the error of a
+            worker. No other worker goes on after it.
         WorkerDefect: A worker ended by a defect of the program.
     """
-    if is_worker() or asked.devices * asked.nodes == 1:
+    if is_worker() or _joins_torchrun(asked, device):
         return False
-    _check_devices(asked, device)
+    check_machines(asked.nodes)
+    if asked.devices * asked.nodes == 1:
+        return False
+    _check_meeting(asked)
+    _check_devices(asked.devices, device, f"workers.devices is {asked.devices}", "set it to")
     with tempfile.TemporaryDirectory(prefix="receptive-") as folder, _quiet():
         failures = Path(folder) / "failures"
         failures.mkdir()
@@ -104,31 +108,47 @@ def launch(asked: Asked, device: str, module: str, *args: str) -> bool:
                 if asked.nodes == 1:
                     raise
                 raise ReceptiveError(
-                    f"the {asked.nodes} machines of workers.nodes did not meet at {os.environ[_MEETING_POINT]} "
+                    f"the {asked.nodes} machines of workers.nodes did not meet at {os.environ[MEETING_POINT]} "
                     f"({str(error).splitlines()[0]}): start the same command on each, and let them reach that port"
                 ) from None
     return True
 
 
-def _check_devices(asked: Asked, device: str) -> None:
-    if asked.nodes > 1 and not os.environ.get(_MEETING_POINT):
+def _joins_torchrun(asked: Asked, device: str) -> bool:
+    """Whether this process shares the work with others that torchrun started; theirs is then the number."""
+    group = joined_group()
+    if group is None:
+        return False
+    if asked.devices * asked.nodes not in (1, group.size):
         raise ReceptiveError(
-            f"workers.nodes is {asked.nodes}, but the machines do not know where to meet: set {_MEETING_POINT} to "
+            f"torchrun started {group.size} processes, but workers asks for {asked.nodes} x {asked.devices}: set both "
+            "workers.devices and workers.nodes to 1, or start one process, without torchrun"
+        )
+    here = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+    _check_devices(here, device, f"torchrun started {here} processes on this machine", "set --nproc-per-node to")
+    return True
+
+
+def _check_meeting(asked: Asked) -> None:
+    if asked.nodes > 1 and not os.environ.get(MEETING_POINT):
+        raise ReceptiveError(
+            f"workers.nodes is {asked.nodes}, but the machines do not know where to meet: set {MEETING_POINT} to "
             "HOST:PORT of one of them, the same on all, or set workers.nodes: 1"
         )
+
+
+def _check_devices(processes: int, device: str, many: str, cure: str) -> None:
     gpus = torch.cuda.device_count()
-    if device.startswith("cuda:") and asked.devices > 1:
-        raise ReceptiveError(f"device: {device} is one GPU, but workers.devices is {asked.devices}: set device: auto")
-    if (device == "cuda" or (device == "auto" and gpus)) and gpus < asked.devices:
-        raise ReceptiveError(
-            f"workers.devices is {asked.devices}, but there are {gpus} GPUs here: set it to {max(1, gpus)}"
-        )
+    if device.startswith("cuda:") and processes > 1:
+        raise ReceptiveError(f"device: {device} is one GPU, but {many}: set device: auto")
+    if (device == "cuda" or (device == "auto" and gpus)) and gpus < processes:
+        raise ReceptiveError(f"{many}, but there are {gpus} GPUs here: {cure} {max(1, gpus)}")
 
 
 def _meeting(asked: Asked, job: str) -> dict[str, Any]:
     if asked.nodes == 1:
         return {"rdzv_endpoint": "localhost:0", "local_addr": "localhost", "run_id": "alone"}
-    return {"rdzv_endpoint": os.environ[_MEETING_POINT], "run_id": job, "rdzv_configs": {"timeout": 600}}
+    return {"rdzv_endpoint": os.environ[MEETING_POINT], "run_id": job, "rdzv_configs": {"timeout": 600}}
 
 
 @contextlib.contextmanager

@@ -7,13 +7,14 @@ import errno
 import os
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from typing import NoReturn
 
 import typer
 
 from receptive.errors import ReceptiveError
-from receptive.processes import failures
+from receptive.processes import failures, outer
 from receptive.tracking import pipeline
 
 # Two pools of threads that wait actively for each other stall; this makes timings steady.
@@ -35,15 +36,16 @@ def run(main: Callable[..., None], args: list[str] | None = None) -> None:
     args = sys.argv[1:] if args is None else args
     began = time.perf_counter()
     try:
+        outer.refuse_outer_group(stage)
         app(args, standalone_mode=True)
     except SystemExit as end:
-        if end.code in (0, None) and not failures.is_worker():
+        if end.code in (0, None) and _speaks():
             pipeline.record(stage, args[0] if args else "", time.perf_counter() - began)
         raise
     except ReceptiveError as error:
         _fail(str(error))
     except KeyboardInterrupt:
-        if not failures.is_worker():
+        if _speaks():
             print("interrupted", file=sys.stderr)
         sys.exit(130)
     except OSError as error:
@@ -56,11 +58,23 @@ def run(main: Callable[..., None], args: list[str] | None = None) -> None:
         raise
 
 
+def _speaks() -> bool:
+    """Whether this process speaks for the stage: it is alone, or the first of those that another program started."""
+    group = outer.outer_group()
+    return not failures.is_worker() and (group is None or group.rank == 0)
+
+
 def _end_worker(error: Exception) -> None:
     """Ends this process if it is one of several; the process that started them shows one cause for all."""
     if failures.is_worker():
         failures.tell_launcher(error)
         os._exit(1)  # at once: threads that wait for a lost process would hold up the exit
+    if group := outer.joined_group():
+        line = failures.in_one_line(error)
+        told = f"error in process {group.rank + 1} of {group.size}: {line}" if line else traceback.format_exc().rstrip()
+        sys.stderr.write(f"{told}\n")  # at one go, for others write, too
+        sys.stderr.flush()
+        os._exit(1)
 
 
 def _fail(line: str) -> NoReturn:

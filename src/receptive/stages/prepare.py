@@ -16,27 +16,28 @@ def main(dataset: Annotated[str, typer.Argument(help="Name of the data set.")]) 
     from receptive import datasets
     from receptive.artifacts.checkpoints import scratch
     from receptive.artifacts.downloading import download_mnist
-    from receptive.artifacts.image_store import ImageStore
+    from receptive.artifacts.image_store import open_store
     from receptive.artifacts.prepared import raw_folder, write_prepared
     from receptive.params.reading import load_params
 
     params = load_params()
     datasets.check_name(dataset)
     parameters = params.preparation(dataset)
+    store, quality = parameters.pop("store"), parameters.pop("quality", None)
     root, decoded = None, None
     if dataset in datasets.FROM_FILES:
         root = raw_folder(dataset, parameters.pop("path"))
         if parameters.pop("download", False):
             download_mnist(root)
         code = ("receptive.datasets", "receptive.artifacts.image_store")
-        decoded = scratch(f"prepare-{dataset}", str(root), code=code)
+        decoded = scratch(f"prepare-{dataset}", str(root), store, code=code)
     prepared = datasets.load(
         dataset,
         parameters,
         params.seed,
         progress=lambda rows: tqdm(rows, desc=f"prepare {dataset}", unit="image"),
         root=root,
-        open_store=lambda images, side: ImageStore(decoded, images, side),
+        open_store=lambda images, side: open_store(decoded, images, side, store, quality),
     )
     folder = write_prepared(prepared)
     if decoded is not None:

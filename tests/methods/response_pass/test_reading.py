@@ -95,7 +95,7 @@ KINDS = ["rectified", "signed", "ties", "special", "infinite", "signed zeros", "
     kept_in=st.sampled_from([torch.float32, torch.float16, torch.bfloat16, torch.float64]),
     seed=st.integers(0, 2**32 - 1),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_readings_are_alike_for_all_shapes_formats_types_and_values(kernels, shape, kind, form, kept_in, seed):
     with np.errstate(invalid="ignore"):
         responses = FORMATS[form](maps(np.random.default_rng(seed), kind, shape).to(kept_in))
@@ -199,7 +199,7 @@ def test_threads_of_torch_are_used_and_errors_come_through(monkeypatch):
     kind=st.sampled_from(KINDS),
     seed=st.integers(0, 2**32 - 1),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_batches_are_taken_in_alike(kernels, top, hits_per_image, images, kind, seed):
     rng = np.random.default_rng(seed)
     responses, numbers = maps(rng, kind, (images, 3, 4)), torch.from_numpy(rng.permutation(100)[:images])

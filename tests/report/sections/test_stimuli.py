@@ -31,6 +31,7 @@ def test_a_channel_has_its_own_patches_and_mean():
     assert everywhere.mean_of == "all positions, N = 1,003"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("width", "channel"), [(0.125, 4), (0.0625, 3)])
 def test_the_papers_figures_name_the_channel_that_they_show(write, width, channel):
     known = write_study("resnet34", width=width)
