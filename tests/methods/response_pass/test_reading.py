@@ -307,7 +307,7 @@ def test_a_forked_process_has_threads_of_its_own(monkeypatch):
     reading, _ = read_by(compiled.KERNELS, responses)
     forks = multiprocessing.get_context("fork")
     queue = forks.Queue()
-    child = forks.Process(target=partial(_read_in_child, responses, queue))
+    child = forks.Process(target=partial(_read_in_child, responses, queue), daemon=True)
     child.start()
     assert queue.get(timeout=60) == reading.total.tolist()
     child.join()
