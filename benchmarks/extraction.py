@@ -68,8 +68,8 @@ def measure(name: str, width: float, side: int, batch: int, batches: int, repeat
     units = {layer.name: layer.units for layer in layers(bare, side, 3)}
     folded = for_inference(bare)
     runs = {
-        "bare": lambda: alone(bare, images),
-        "network": lambda: alone(folded, [part.contiguous(memory_format=torch.channels_last) for part in images]),
+        "bare": lambda: alone(bare, images, torch.contiguous_format),
+        "network": lambda: alone(folded, images, torch.channels_last),
         "hooks": lambda: strongest_by_hooks(bare, units, images),
         "extraction": lambda: extraction_of(folded, units, images, kernels),
     }
@@ -109,9 +109,9 @@ def adapt(network: nn.Module, images: Tensor) -> None:
 
 
 @torch.no_grad()
-def alone(network: nn.Module, batches: Tensor | list[Tensor]) -> None:
+def alone(network: nn.Module, batches: Tensor, memory_format: torch.memory_format) -> None:
     for images in batches:
-        network(images)
+        network(images.contiguous(memory_format=memory_format))
 
 
 @torch.no_grad()

@@ -22,9 +22,9 @@ def script(monkeypatch, name: str):
     return importlib.import_module(name)
 
 
-def bench(*arguments: str) -> subprocess.CompletedProcess:
+def bench(*arguments: str, script: str = "gpu") -> subprocess.CompletedProcess:
     return subprocess.run(
-        [sys.executable, str(PROJECT / "benchmarks/gpu.py"), *arguments],
+        [sys.executable, str(PROJECT / f"benchmarks/{script}.py"), *arguments],
         env=os.environ | {"PYTHONPATH": str(PROJECT / "src"), "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
@@ -70,6 +70,19 @@ def test_images_are_measured(monkeypatch):
     read, training = found["reading"]["noise"], found["training"]["noise"]
     assert training["cores_used"] == pytest.approx(6900 / read["jpeg"])
     assert training["times_wanted"] * 6900 == pytest.approx(1 / (read["alone_s"] / 5 + 1 / (15 * read["jpeg"])))
+
+
+@pytest.mark.slow
+def test_extraction_is_compared_with_the_network_and_with_hooks(tmp_path):
+    out = tmp_path / "extraction.json"
+    done = bench("--quick", "--repeats", "2", "--out", str(out), script="extraction")
+    written = json.loads(out.read_text())
+    assert json.loads(done.stdout) == written
+    assert len(written["cases"]) == 3
+    for case in written["cases"].values():
+        for row in ("network", "hooks", "extraction"):
+            assert 0 < case[row]["least"] <= case[row]["median"] <= case[row]["greatest"]
+        assert case["wanted"] < 1
 
 
 def test_operations_are_those_of_vgg16_by_hand(monkeypatch):

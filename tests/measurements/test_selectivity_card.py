@@ -92,7 +92,7 @@ def test_small_images_give_what_whole_ones_give(alias):
     shown = [Condition(LUMINANCE, 37.5, 0.11), Condition(LUMINANCE, 90.0, 0.4)]
     y, x = layer.field.centre(layer.map_size[0] // 2, layer.map_size[1] // 2)
     for diameter in (None, 6.5, 14.0):
-        found = view.cycle(shown, 8, diameter)
+        (found,) = view.cycles(shown, 8, [diameter])
         for at, condition in enumerate(shown):
             whole = gratings([condition], 8, SIDE, SETTINGS.amplitude, SETTINGS.background)[0].double()
             # the phases of the small image, at the place of its field in the whole one

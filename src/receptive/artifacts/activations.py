@@ -41,8 +41,8 @@ class Activations(NamedTuple):
         effective_fields: one row per state, and per convolution and pooling layer: of the central position the side of
             the box within the image (``field_px``), and ``side``, ``spread`` and ``visible`` of
             ``methods.effective_field``, in px; NaN where no unit responds there.
-        histograms: ``edges`` of the bins (``methods.unit_statistics.histogram_edges``) and, by the layer's name, counts
-            of all responses, unit x bin.
+        histograms: ``edges`` of the bins (``methods.response_histogram.histogram_edges``) and, by the layer's name,
+            counts of all responses, unit x bin.
         energies: by state and layer ("trained c1.relu") the gradient's energy at each pixel of the image, y x x; the
             shares sum to 1, or to 0 where no unit responds.
     """

@@ -1,5 +1,6 @@
 """The card of each layer: fifteen grating properties of every unit, trained and before training, and their summary."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -137,8 +138,7 @@ def of_layer(
     sizes = {name: np.full(len(units), np.nan) for name in OF_SIZE}
     if best and not reason:
         discs, follows = diameters(side, card.discs), follows_phase(cycle, grey)
-        of_discs = [view.cycle(best, card.phases, diameter) for diameter in discs[:-1]]
-        of_discs.append(view.cycle(best, card.phases))  # the largest disc covers all that the unit sees
+        of_discs = view.cycles(best, card.phases, [*discs[:-1], None])  # the largest covers all that a unit sees
         responses = [size_response(found, grey, follows)[own, units] for found in of_discs]
         sizes = size_tuning(np.where(answers, np.stack(responses), np.nan), discs)
     return {name: (columns | sizes)[name] for name in PROPERTIES}, reason
@@ -176,25 +176,29 @@ class _View:
         image = torch.full((1, self.subject.channels, self.size, self.size), self.settings.background)
         return self._responses(image)[0].astype(np.float64)
 
-    def cycle(self, conditions: list[Condition], phases: int, diameter: float | None = None) -> Cycle:
-        """The responses over a cycle of phases, condition x unit.
+    def cycle(self, conditions: list[Condition], phases: int) -> Cycle:
+        """The responses to gratings that fill the image over a cycle of phases, condition x unit."""
+        return self.cycles(conditions, phases, [None])[0]
+
+    def cycles(self, conditions: list[Condition], phases: int, diameters: Sequence[float | None]) -> list[Cycle]:
+        """The same in discs around the field's centre, one cycle per diameter.
 
         Args:
-            diameter: of a disc around the field's centre, px; None: the gratings fill the image.
+            diameters: px; None: the gratings fill the image.
         """
         background, together = self.settings.background, max(1, 8 * self.settings.batch_size // phases)
-        window = None if diameter is None else disc(diameter, self.centre, self.size)
-        parts = []
+        windows = [None if of is None else disc(of, self.centre, self.size) for of in diameters]
+        # luminance changes all channels alike
+        amplitude = self.settings.amplitude / self.subject.channels**0.5
+        parts: list[list[Cycle]] = [[] for _ in windows]
         for start in range(0, len(conditions), together):
             batch = conditions[start : start + together]
-            # luminance changes all channels alike
-            of_one = {"amplitude": self.settings.amplitude / self.subject.channels**0.5, "background": background}
-            images = gratings(batch, phases, self.size, channels=1, **of_one).flatten(0, 1)
-            if window is not None:
-                images = background + window * (images - background)
-            responses = self._responses(images.expand(-1, self.subject.channels, -1, -1))
-            parts.append(over_phases(responses.reshape(len(batch), phases, -1)))
-        return Cycle(np.concatenate([part.mean for part in parts]), np.concatenate([part.first for part in parts]))
+            images = gratings(batch, phases, self.size, amplitude, background, channels=1).flatten(0, 1)
+            for window, part in zip(windows, parts, strict=True):
+                shown = images if window is None else background + window * (images - background)
+                responses = self._responses(shown.expand(-1, self.subject.channels, -1, -1))
+                part.append(over_phases(responses.reshape(len(batch), phases, -1)))
+        return [Cycle(*(np.concatenate(of) for of in zip(*part, strict=True))) for part in parts]
 
     def _responses(self, images: Tensor) -> np.ndarray:
         subject = self.subject

@@ -46,7 +46,7 @@ class UnitStatistics:
     @property
     def histogram(self) -> Int64[Tensor, "unit bin"]:
         """``counts``, unit by unit."""
-        return self.counts.T
+        return self.counts.T.contiguous()
 
     @property
     def zeros(self) -> Int64[Tensor, "unit"]:

@@ -95,7 +95,7 @@ KINDS = ["rectified", "signed", "ties", "special", "infinite", "signed zeros", "
     kept_in=st.sampled_from([torch.float32, torch.float16, torch.bfloat16, torch.float64]),
     seed=st.integers(0, 2**32 - 1),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_readings_are_alike_for_all_shapes_formats_types_and_values(kernels, shape, kind, form, kept_in, seed):
     with np.errstate(invalid="ignore"):
         responses = FORMATS[form](maps(np.random.default_rng(seed), kind, shape).to(kept_in))
@@ -151,7 +151,7 @@ def test_nan_is_the_largest_and_no_zero(kernels):
 @pytest.mark.parametrize("shape", [(7, 600, 196), (40, 8, 900), (9, 130, 1024), (3, 1, 200_000)])
 def test_the_number_of_threads_changes_nothing(shape, monkeypatch):
     monkeypatch.setattr(compiled, "_TASK", 1000)  # else these are too few for threads
-    responses = maps(np.random.default_rng(0), "signed", shape)
+    responses = maps(np.random.default_rng(0), "signed", shape).relu()
     readings = []
     for threads in (1, 2, 3, 8):
         monkeypatch.setattr(torch, "get_num_threads", lambda threads=threads: threads)
@@ -199,7 +199,7 @@ def test_threads_of_torch_are_used_and_errors_come_through(monkeypatch):
     kind=st.sampled_from(KINDS),
     seed=st.integers(0, 2**32 - 1),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_batches_are_taken_in_alike(kernels, top, hits_per_image, images, kind, seed):
     rng = np.random.default_rng(seed)
     responses, numbers = maps(rng, kind, (images, 3, 4)), torch.from_numpy(rng.permutation(100)[:images])
@@ -281,7 +281,7 @@ def run(cache, code=READ):
 
 @pytest.mark.slow
 def test_processes_may_compile_at_the_same_time_and_the_next_one_need_not(tmp_path):
-    together = [run(tmp_path) for _ in range(4)]
+    together = [run(tmp_path) for _ in range(3)]
     answers = {process.communicate()[0].rpartition(" ")[0] for process in together}
     assert len(answers) == 1
     assert answers.pop().endswith(" 60")
@@ -290,8 +290,7 @@ def test_processes_may_compile_at_the_same_time_and_the_next_one_need_not(tmp_pa
 
 @pytest.mark.slow
 def test_without_a_folder_for_the_cache_it_is_compiled_all_the_same():
-    code = "import numba.core.caching as c; c.CacheImpl._locator_classes = []\n" + READ
-    code = code.replace("c.CacheImpl._locator_classes = []", "c._CacheImpl._locator_classes = []")
+    code = "import numba.core.caching as caching\ncaching.CacheImpl._locator_classes = []\n" + READ
     assert run("", code).communicate()[0].endswith(" 60 0\n")
 
 
@@ -308,7 +307,7 @@ def test_a_forked_process_has_threads_of_its_own(monkeypatch):
     reading, _ = read_by(compiled.KERNELS, responses)
     forks = multiprocessing.get_context("fork")
     queue = forks.Queue()
-    child = forks.Process(target=partial(_read_in_child, responses, queue))
+    child = forks.Process(target=partial(_read_in_child, responses, queue), daemon=True)
     child.start()
     assert queue.get(timeout=60) == reading.total.tolist()
     child.join()
