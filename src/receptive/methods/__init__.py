@@ -19,9 +19,9 @@ signature all axes of one name have one length. The names of axes are the same i
 - point, dimension: points of a representation space, one vector each, and its dimensions;
 - neighbour: the nearest other points of a point; selected: numbers of some points;
 - cell_y, cell_x: rows and columns of a grid over a plane of points;
-- condition, phase, orientation: stimuli, the phases at which one is shown, orientations of bars;
+- condition, phase, orientation, diameter: stimuli, phases at which one is shown, orientations of bars, sizes of discs;
 - frequency, frequency_y, frequency_x, part: of a Fourier transform, and what is transformed together;
-- iteration, draw: steps of an optimisation, and random draws;
+- iteration, draw, turn: steps of an optimisation, random draws, and angles that a kernel is turned by;
 - row, column, value, rows, shape: of anything that is compared or computed row by row or number by number.
 
 A number is a fixed length ("point 2"), "_" any length, and "..." any axes at all.

@@ -49,7 +49,7 @@ def fine_turns(filters: Filters, angle_step: float) -> list[Filters]:
 
 
 @cache
-def _turning(side: int, angle: float) -> Float64[np.ndarray, "pixel pixel"]:
+def _turning(side: int, angle: float) -> Float64[np.ndarray, "taps taps"]:
     """What turns a flat kernel of so many px: interpolation is linear, so turning each pixel alone says all of it."""
     pixels = np.eye(side * side).reshape(-1, side, side)
     turned = ndimage.rotate(pixels, angle, axes=(2, 1), reshape=False, order=3)
@@ -91,12 +91,12 @@ def _products(
     return np.tensordot(a, b, (1, 1)).swapaxes(1, 2)
 
 
-def _nuclear(matrices: Float64[np.ndarray, "*more channel channel"]) -> Float64[np.ndarray, "*more"]:
+def _nuclear(matrices: Float64[np.ndarray, "*shape channel channel"]) -> Float64[np.ndarray, "*shape"]:
     """The sum of the singular values of each matrix (its nuclear norm)."""
     return np.linalg.svd(matrices, compute_uv=False).sum(-1)
 
 
-def _nuclear_nearly(matrices: Float64[np.ndarray, "*more three three"]) -> Float64[np.ndarray, "*more"]:
+def _nuclear_nearly(matrices: Float64[np.ndarray, "*shape 3 3"]) -> Float64[np.ndarray, "*shape"]:
     """The same of 3 x 3 matrices M, to ``_NEARLY``, 20 times as fast.
 
     With e1, e2, e3 the sum, the sum of products of two, and the product of the singular values: the squares of the
@@ -162,7 +162,9 @@ def best_likeness(filters: Filters, angle_step: float = 90) -> dict[str, Float64
     return {change: best.max(1) for change, best in zip(CHANGES, found, strict=True)}
 
 
-def _recoloured(products: Float64[np.ndarray, "turn filter other channel channel"]) -> np.ndarray:
+def _recoloured(
+    products: Float64[np.ndarray, "turn filter other channel channel"],
+) -> Float64[np.ndarray, "turn filter other"]:
     """Likeness after the best recolouring, turn x filter x other, of those pairs that may be the greatest of one of
     the two filters; 0 for the others, which no maximum needs.
     """

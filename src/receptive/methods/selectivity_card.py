@@ -215,7 +215,7 @@ class _Surface:
         around = np.arange(-count, 2 * count + 1)  # orientation is a circle: one more turn on either side
         self._spline = RectBivariateSpline(180 * around / count, self.octaves, values[around % count])
 
-    def __call__(self, orientation: float | np.ndarray, octave: float | np.ndarray) -> np.ndarray:
+    def __call__(self, orientation: float | np.ndarray, octave: float | np.ndarray) -> Float64[np.ndarray, " value"]:
         """The response, at least 0, along one axis or at one point.
 
         Args:
@@ -271,7 +271,9 @@ def _reach(distances: np.ndarray, values: np.ndarray, level: float) -> float:
 # ---------------------------------------------------------------- size
 
 
-def size_response(cycle: Cycle, grey: Shaped[np.ndarray, "unit"], follows: Bool[np.ndarray, "unit"]) -> np.ndarray:
+def size_response(
+    cycle: Cycle, grey: Shaped[np.ndarray, "unit"], follows: Bool[np.ndarray, "unit"]
+) -> Float[np.ndarray, "*shape unit"]:
     """The response that size tuning is measured on: F1, or F0 less the response to grey (Cavanaugh et al. 2002).
 
     Args:
