@@ -35,5 +35,5 @@ def test_memory_does_not_grow_with_the_images(peaks, stage):
     """Nothing that is kept of an image may be as large as a map; the images themselves, mapped from the file, may."""
     grown = peaks[MANY][stage] - peaks[FEW][stage]
     mapped = (MANY - FEW) * IMAGE_MB
-    assert grown < mapped + 15, peaks
-    assert mapped + 15 < (MANY - FEW) * MAPS_MB / 4  # keeping maps would be seen
+    assert grown < mapped + 17, peaks
+    assert mapped + 17 < (MANY - FEW) * MAPS_MB / 4  # keeping maps would be seen

@@ -1,5 +1,6 @@
 """Activation maximization of one network: which units, from which start, and how natural responses compare."""
 
+from array import array
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -310,15 +311,17 @@ def natural_means(subject: Subject, groups: list[Group], batch_size: int) -> dic
             units[group.layer.name] = sorted({*units.get(group.layer.name, []), *group.units})
     if not units:
         return {}
-    parts: dict[str, list[Tensor]] = {layer: [] for layer in units}
+    # not a small tensor for every batch: between the maps these would keep the heap from being given back
+    parts = {layer: array("f") for layer in units}
 
     def read(layer: str, response: Tensor) -> None:
-        parts[layer].append(response[:, units[layer]].float().mean((2, 3)).cpu())
+        parts[layer].frombytes(response[:, units[layer]].float().mean((2, 3)).cpu().numpy().tobytes())
 
     with capture(subject.network, units, read, stop=True):
         for _, images in subject.views(batch_size, progress=f"natural means {subject.name}"):
             subject.network(images.contiguous(memory_format=torch.channels_last))
-    return {layer: dict(zip(units[layer], torch.cat(means).numpy().T, strict=True)) for layer, means in parts.items()}
+    means = {layer: np.array(kept).reshape(-1, len(units[layer])).T for layer, kept in parts.items()}
+    return {layer: dict(zip(units[layer], means[layer], strict=True)) for layer in units}
 
 
 def compare(network: str, groups: list[Group], made: list[GroupImages], natural: Natural) -> Maximization:

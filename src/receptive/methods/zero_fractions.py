@@ -3,6 +3,7 @@
 ``methods.sparsity`` has one number per layer (YU 5, figure 6). An interval over images needs one per image.
 """
 
+from array import array
 from collections.abc import Iterable
 
 import numpy as np
@@ -26,8 +27,8 @@ class ZeroFractions:
     def __init__(self) -> None:
         self.responses = 0
         """Responses of the layer to one image."""
-        self._numbers: list[Tensor] = []
-        self._zeros: list[Tensor] = []
+        # not a small tensor for every batch: between the maps these would keep the heap from being given back
+        self._numbers, self._zeros = array("q"), array("q")
 
     def add(self, numbers: Int64[Tensor, "image"], zeros: Int64[Tensor, "image"], responses: int) -> None:
         """Takes one batch in.
@@ -38,8 +39,8 @@ class ZeroFractions:
             responses: of the layer to one image.
         """
         self.responses = responses
-        self._numbers.append(numbers.cpu())
-        self._zeros.append(zeros.cpu())
+        self._numbers.frombytes(numbers.cpu().numpy().tobytes())
+        self._zeros.frombytes(zeros.cpu().numpy().tobytes())
 
     def merge(self, other: "ZeroFractions") -> None:
         """Takes in what another pass over other images has counted."""
@@ -56,9 +57,7 @@ class ZeroFractions:
 
     def state(self) -> dict[str, Int64[Tensor, "..."]]:
         """What was counted so far, as tensors by name (``responses, numbers, counts``), in the order of the images."""
-        numbers, zeros = (
-            torch.cat(parts) if parts else torch.zeros(0, dtype=torch.int64) for parts in (self._numbers, self._zeros)
-        )
+        numbers, zeros = (torch.tensor(kept, dtype=torch.int64) for kept in (self._numbers, self._zeros))
         order = numbers.argsort()
         return {"responses": torch.tensor(self.responses), "numbers": numbers[order], "counts": zeros[order]}
 
@@ -66,7 +65,8 @@ class ZeroFractions:
         """Takes in the ``state`` of another pass over other images."""
         other = ZeroFractions()
         other.responses = int(state["responses"])
-        other._numbers, other._zeros = [state["numbers"]], [state["counts"]]
+        for kept, name in ((other._numbers, "numbers"), (other._zeros, "counts")):
+            kept.frombytes(state[name].cpu().numpy().tobytes())
         self.merge(other)
 
 
