@@ -38,7 +38,9 @@ COLUMNS = {  # of data/<folder>/<network>/<table>.parquet
     ],
     "activations/zeros": ["network", "state", *HEADING[1:], "image", "zero_fraction"],
     "sparsity/layers": [*HEADING, "zero_fraction"],
-    "maximization/paths": ["network", "layer", "alias", "unit", "objective", "preset", "initialisation", "path"],
+    "maximization/paths": [
+        *("network", "layer", "alias", "unit", "start", "objective", "preset", "initialisation", "path"),
+    ],
     "stimuli/choices": ["network", "state", *HEADING[1:], "unit", "right"],
     "deconvolution/predictions": ["network", "image", "label", "class_name", "rank", "predicted", "probability"],
     "identity/units": [

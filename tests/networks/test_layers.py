@@ -264,7 +264,7 @@ def test_unreadable_torch_networks_are_refused():
     with pytest.raises(ReceptiveError, match=r"node 'conv1'.*fails on one image of 64x64 px"):
         layers(networks.build("resnet18", width=0.05), 64, channels=1)
     with pytest.raises(ReceptiveError) as caught:
-        layers(networks.build("torchvision:vit_b_32"), 224)
+        layers(networks.build("torchvision:swin_t"), 224)
     assert "\n" not in str(caught.value)
 
 

@@ -30,7 +30,7 @@ def study(tmp_path_factory) -> Clone:
     for stage, item in (("prepare", "digits"), ("train", NETWORK), ("extract", NETWORK)):
         assert clone.stage(stage, item).returncode == 0
     clone.whole = content(clone.folder / FOLDER)
-    assert len(clone.whole) == 4
+    assert len(clone.whole) == 6
     return clone
 
 
